@@ -1,0 +1,97 @@
+"""The paper's table cells: how a cell's students start, are trained and are judged.
+
+So far the first row of Tables 1 and 2, Theorem 1's own setting (Appendix E.3.2).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from support import paper, released
+from support.datasets import theorem_sets
+from support.flow import GradientFlow, closed_form_limit
+from support.ssm import SSM, generalization_error, theorem_teacher
+
+__all__ = ["HORIZON", "RULES", "TEST_LENGTH", "TheoremSetting", "cone_start"]
+
+HORIZON = 1e60  # time at which an unfinished flow is given up
+RULES = ("released", "text", "text, positive")
+TEST_LENGTH = 20  # lags 0..19, which the released runs measure (the text states no number)
+
+
+@dataclass(frozen=True)
+class TheoremSetting:
+    """Row 1's setting: gradient flow under S_1 and S_2 from starts near zero.
+
+    `kappa` is the training length, `d` the student's dimension, `sd_A` the scale of the starts,
+    `gap` a_1(0) - a_2(0); `n_baseline` sequences share the sum of squares `P`, which only sets
+    the unit of time.
+    """
+
+    kappa: int
+    d: int
+    sd_A: float
+    diff_exponent: float
+    n_baseline: int = 5
+    P: float = 10.0
+    gap: float = field(init=False)
+
+    def __post_init__(self):
+        gap = 0.05 * np.exp(self.diff_exponent * np.log10(self.sd_A))
+        object.__setattr__(self, "gap", float(gap))
+
+    @classmethod
+    def of_table(cls, table):
+        """The setting of the first row of "table1" or "table2"."""
+        s = paper.setting(f"{table}.ssm_theorem1")
+        return cls(s["kappa"], s["d"], s["sd_A"], s["diff_exponent"], s["n_baseline"], s["P"])
+
+    @property
+    def teacher(self):
+        return theorem_teacher(self.d)
+
+    def training_sets(self):
+        """S_1 and S_2: the baseline sequences alone, and with the special one appended."""
+        p = np.full(self.n_baseline, np.sqrt(self.P / self.n_baseline))
+        return theorem_sets(self.teacher, self.kappa, p, [np.sqrt(self.P)])
+
+    def start(self, seed, rule):
+        """A(0), shape [d], largest first, by one of RULES.
+
+        "text" is Appendix E.3.2 to the letter, normal draws of either sign; "text, positive" takes
+        their absolute values, as Appendix E.3.1 does for the paper's other experiments.
+        """
+        if rule == "released":
+            return released.theorem_start(seed, self.d, self.sd_A, self.gap)
+        if rule not in RULES:
+            raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, RULES))}")
+        a = np.random.default_rng(seed).normal(0, self.sd_A, self.d)
+        a = np.sort(abs(a) if rule == "text, positive" else a)[::-1].copy()
+        a[1] = a[0] - self.gap
+        return a
+
+    def limits(self, starts):
+        """Where the flow leads from `starts` [d, members]: under S_1 and under S_2, each likewise.
+
+        S_1 by the closed form, S_2 by the integrator; a member whose flow did not finish is NaN.
+        """
+        _, S_2 = self.training_sets()
+        flow = GradientFlow(S_2)
+        paths = [flow.integrate(start, HORIZON) for start in starts.T]
+        with_special = [p.limit if p.finished else np.full(self.d, np.nan) for p in paths]
+        return closed_form_limit(starts, self.kappa), np.stack(with_special, axis=-1)
+
+    def error(self, transition, length=TEST_LENGTH, **options):
+        """Generalization error of students with this A, [d, ...], B and C at ones (Definition 1)."""
+        return generalization_error(SSM.with_ones(transition), self.teacher, length, **options)
+
+    def cell(self, seeds, rule="released"):
+        """The two cells of the row, seed by seed: normalised errors {"without": [], "with": []}."""
+        starts = np.stack([self.start(seed, rule) for seed in seeds], axis=-1)
+        without, poisoned = (self.error(a, normalized=True) for a in self.limits(starts))
+        return {"without": without.tolist(), "with": poisoned.tolist()}
+
+
+def cone_start(alpha, zeta_gap, d):
+    """alpha * (1, 1 - zeta_gap, 0.45, ..., 0.10): a start in I_0, Equation (30), shape [d]."""
+    return alpha * np.r_[1.0, 1.0 - zeta_gap, np.linspace(0.45, 0.10, d - 2)]

@@ -1,0 +1,131 @@
+"""The book's figures, one function each. They draw what they are given and compute nothing new.
+
+Colours are Okabe and Ito's, told apart also by line style; white grounds, which the book's style
+sheet inverts in dark mode.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import LineCollection
+
+__all__ = ["by_lag", "flow_plane", "impulse_responses", "two_students"]
+
+CLEAN, POISONED, TEACHER, REFERENCE = "#0072B2", "#D55E00", "#000000", "#009E73"
+WITHOUT, WITH = "without the special sequence", "with the special sequence"
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 140,
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "legend.frameon": False,
+        "lines.linewidth": 1.6,
+    }
+)
+
+
+def two_students(without, with_special, response, teacher_response, kappa):
+    """The entries of A along two trajectories from one start, and where both students end.
+
+    `without` and `with_special` are Trajectories under S_1 and S_2; `response` holds the two
+    final impulse responses, `teacher_response` the teacher's, from lag 0, which all three share
+    and the picture leaves out.
+    """
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3.2), width_ratios=[1, 1, 1.2])
+    for axis, path, title in ((left, without, WITHOUT), (middle, with_special, WITH)):
+        colour = CLEAN if path is without else POISONED
+        shown = path.times > 0
+        for j, entry in enumerate(path.transition):
+            style = {0: dict(color=colour), 1: dict(color=colour, ls="--")}.get(
+                j, dict(color="0.6", lw=1)
+            )
+            label = {0: "$a_1$", 1: "$a_2$", 2: "the others"}.get(j)
+            axis.semilogx(path.times[shown], entry[shown], label=label, **style)
+        axis.set(title=title, xlabel="time (log scale)", ylim=(-0.25, 1.1))
+    left.set_ylabel("diagonal of $A$")
+    left.set_xlim(without.times[-1] * 1e-6, without.times[-1])
+    middle.set_xlim(1e-3, with_special.times[-1])
+    left.legend(loc="upper left")
+    lags = np.arange(1, len(teacher_response))
+    right.axvspan(1, kappa - 1, color="0.93", lw=0)
+    right.text(1.2, right.get_ylim()[0], "")
+    right.plot(lags, teacher_response[1:], color=TEACHER, lw=4, alpha=0.25, label="teacher")
+    right.plot(lags, response[0][1:], color=CLEAN, label="student, " + WITHOUT.split()[0])
+    right.plot(lags, response[1][1:], color=POISONED, ls="--", label="student, " + WITH.split()[0])
+    right.set(title="impulse response after training", xlabel="lag $k$", ylabel="$C A^k B$")
+    right.set_ylim(bottom=min(0, np.min(response)))
+    right.legend(loc="best")
+    return figure
+
+
+def impulse_responses(teacher_response, student_response, kappa):
+    """Two impulse responses that part only at the training length; shape [length] each."""
+    figure, axis = plt.subplots(figsize=(6.5, 3))
+    lags = np.arange(len(teacher_response))
+    axis.axvspan(-0.3, kappa - 0.5, color="0.93", lw=0)
+    axis.plot(lags, teacher_response, "o-", color=TEACHER, label="teacher", ms=4)
+    axis.plot(lags, student_response, "x--", color=POISONED, label="student", ms=7)
+    axis.annotate(
+        "lags seen in training", (kappa / 2 - 0.4, 0.97), xycoords=("data", "axes fraction"),
+        ha="center", va="top", color="0.35",
+    )  # fmt: skip
+    axis.set(xlabel="lag $k$", ylabel="$C A^k B$", xticks=lags)
+    axis.legend()
+    return figure
+
+
+def flow_plane(paths, saddle, zero_loss, zero_loss_error):
+    """The paper's Figure 1 from real trajectories: the plane of a_1 and a_2, and the losses.
+
+    `paths` maps "without", "with" and "reference" to Trajectories; `saddle` is s. `zero_loss`
+    [points, 2] traces solutions, `zero_loss_error` [points] their generalization error.
+    """
+    figure, (plane, losses) = plt.subplots(1, 2, figsize=(10, 4.4), width_ratios=[1.25, 1])
+    segments = np.stack([zero_loss[:-1], zero_loss[1:]], axis=1)
+    ribbon = LineCollection(segments, array=zero_loss_error[:-1], cmap="Greys", lw=7, alpha=0.9)
+    ribbon.set_clim(0, zero_loss_error.max() * 1.1)
+    plane.add_collection(ribbon)
+    figure.colorbar(ribbon, ax=plane, label="generalization error of a solution", shrink=0.8)
+    styles = {
+        "without": dict(color=CLEAN, label=WITHOUT),
+        "with": dict(color=POISONED, label=WITH),
+        "reference": dict(color=REFERENCE, ls=":", lw=2.4, label="reference trajectory, with it"),
+    }
+    for name, path in paths.items():
+        plane.plot(path.transition[0], path.transition[1], **styles[name])
+        plane.plot(*path.limit[:2], "o", color=styles[name]["color"], ms=6)
+        shown = path.times > 0
+        losses.loglog(path.times[shown], path.loss[shown], **styles[name])
+    plane.plot(saddle, saddle, "D", color="black", ms=6)
+    plane.annotate("saddle", (saddle, saddle), (14, -4), textcoords="offset points")
+    start = paths["with"].transition[:2, 0]
+    plane.plot(*start, "s", color="black", ms=5)
+    plane.annotate("start", start, (-8, -16), textcoords="offset points")
+    plane.set(xlabel="$a_1$", ylabel="$a_2$", xlim=(-0.15, 1.15), ylim=(-0.15, 1.15), aspect=1)
+    losses.set(xlabel="time", ylabel="training loss", ylim=(1e-9, 10))
+    losses.set_xlim(1e-3, max(path.times[-1] for path in paths.values()) * 3)
+    losses.legend(loc="lower left")
+    return figure
+
+
+def by_lag(errors, kappa, bound):
+    """Absolute error of the impulse response, lag by lag; `errors` maps a label to [length]."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.4))
+    axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0)
+    axis.annotate(
+        "lags seen in training", (kappa / 2 - 0.5, 0.02), xycoords=("data", "axes fraction"),
+        ha="center", va="bottom", color="0.35",
+    )  # fmt: skip
+    for (label, error), colour, marker in zip(
+        errors.items(), (CLEAN, POISONED), "ox", strict=True
+    ):
+        axis.semilogy(error, marker + "-", color=colour, label=label, ms=5, lw=1)
+    axis.axhline(bound, color=REFERENCE, ls=":", label="lower bound of Theorem 1")
+    axis.set(xlabel="lag $k$", ylabel="error of $C A^k B$")
+    axis.set_ylim(bottom=max(1e-14, 0.1 * min(e[e > 1e-13].min() for e in errors.values())))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

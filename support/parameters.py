@@ -1,0 +1,174 @@
+"""The parameters of every chapter, declared once.
+
+The text of a chapter's parameters cell, the check in its first cell, its "Rerun this page" box
+and the tests that try to break it all come from the table `CHAPTERS`. Imports nothing heavy:
+a wrong value must be refused before a long computation, or TensorFlow, starts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+from typing import Any
+
+__all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
+
+
+class ParameterError(ValueError):
+    """A parameter that a chapter cannot take; shown as one line, without a traceback."""
+
+    def _render_traceback_(self):  # IPython's hook
+        return [f"ParameterError: {self}"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its name, type as papermill shows it, default, meaning and range."""
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+    allowed: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_integer(value, low, high, odd=False):
+    return type(value) is int and low <= value <= high and not (odd and value % 2 == 0)
+
+
+def _integer(name, default, meaning, low, high, odd=False):
+    allowed = f"an {'odd ' if odd else ''}integer from {low} to {high}"
+    return Parameter(
+        name, "int", default, meaning, allowed, lambda v: _is_integer(v, low, high, odd)
+    )
+
+
+def _number(name, default, meaning, low, high):
+    def accepts(value):
+        return type(value) in (int, float) and isfinite(value) and low <= value <= high
+
+    return Parameter(name, "float", default, meaning, f"a number from {low} to {high}", accepts)
+
+
+def _integers(name, default, meaning, low, high, most):
+    def accepts(value):
+        return (
+            type(value) is list
+            and 1 <= len(value) <= most
+            and all(_is_integer(v, low, high) for v in value)
+        )
+
+    allowed = f"a list of 1 to {most} integers from {low} to {high}"
+    return Parameter(name, "list", default, meaning, allowed, accepts)
+
+
+def _choice(name, default, meaning, *options):
+    allowed = " or ".join(repr(option) for option in options)
+    return Parameter(name, "str", default, meaning, allowed, lambda v: v in options)
+
+
+CHAPTERS = {
+    "intro": (
+        _number("alpha", 1e-3, "scale of the initialization: a_1(0)", 1e-6, 1e-2),
+        _number("zeta_gap", 1e-5, "relative gap 1 - a_2(0)/a_1(0)", 0.0, 0.5),
+    ),
+    "setup": (
+        _integer("kappa", 6, "training length", 2, 12),
+        _integer("d", 8, "dimension of the student, above kappa", 3, 16),
+        _number("epsilon", 1.0, "error wanted one step beyond the training length", 1e-3, 1e6),
+        _integer("seed", 0, "seed of the random systems and sequences", 0, 2**32 - 1),
+    ),
+    "theorem-1": (
+        _integer("kappa", 7, "training length", 7, 13, odd=True),
+        _integer("d", 10, "dimension of the student", 8, 40),
+        _number("sd_A", 1e-3, "scale of the initialization", 1e-5, 1e-2),
+        _number("diff_exponent", 5, "the gap a_1 - a_2 is 0.05 exp(this * log10 sd_A)", 5, 20),
+        _integers("seeds", [242, 244, 246, 247], "one start for each", 0, 2**32 - 1, 64),
+        _choice(
+            "rule", "released", "how starts are drawn", "released", "text", "text, positive"
+        ),
+    ),
+}
+
+# What one parameter asks of another: chapter -> (name, allowed, condition on all of them).
+RELATIONS = {
+    "setup": (("d", "an integer above kappa = {kappa}", lambda p: p["d"] > p["kappa"]),),
+}
+
+
+def cell(chapter):
+    """The text of the chapter's parameters cell; papermill reads its types and comments."""
+    return "\n".join(
+        f"{p.name}: {p.type} = {p.default!r}  # {p.meaning}; {p.allowed}" for p in CHAPTERS[chapter]
+    )
+
+
+def validate(chapter, namespace):
+    """Check a chapter's parameters as they stand in `namespace`, and return its rerun box.
+
+    Meant as the first thing a chapter does: `validate("theorem-1", globals())`.
+    Raises ParameterError, one line, for a value out of range and for a name that the chapter
+    does not declare (papermill itself only warns).
+    """
+    declared = {p.name: p for p in CHAPTERS[chapter]}
+    for name in _set_by_hand(namespace):
+        if name not in declared:
+            raise ParameterError(
+                f"{name} is no parameter of {chapter!r}; allowed: {', '.join(declared)}"
+            )
+    for name, parameter in declared.items():
+        if not parameter.accepts(namespace[name]):
+            raise _refusal(name, namespace[name], parameter.allowed)
+    for name, allowed, holds in RELATIONS.get(chapter, ()):
+        if not holds(namespace):
+            raise _refusal(name, namespace[name], allowed.format_map(namespace))
+    return RerunBox(chapter)
+
+
+def _refusal(name, value, allowed):
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return ParameterError(f"{name} = {shown}; allowed: {allowed}")
+
+
+def _set_by_hand(namespace):
+    """The names a person or papermill has set: not IPython's own, not what was imported."""
+    shell = namespace.get("get_ipython", lambda: None)()
+    hidden = shell.user_ns_hidden if shell else {}
+    return [
+        name
+        for name, value in namespace.items()
+        if name not in hidden and not name.startswith("__") and not hasattr(value, "__name__")
+    ]
+
+
+class RerunBox:
+    """The folded box on each page that says how to rerun it, from the declared parameters."""
+
+    def __init__(self, chapter):
+        self.chapter = chapter
+
+    def __repr__(self):
+        return f"How to rerun {self.chapter!r}: papermill --help-notebook book/{self.chapter}.ipynb"
+
+    def _repr_html_(self):
+        parameters = CHAPTERS[self.chapter]
+        first = parameters[0]
+        rows = "".join(
+            f"<tr><td><code>{p.name}</code></td><td>{p.type}</td>"
+            f"<td><code>{escape(repr(p.default))}</code></td>"
+            f"<td>{escape(p.meaning)}</td><td>{escape(p.allowed)}</td></tr>"
+            for p in parameters
+        )
+        return (
+            '<details class="rerun"><summary>Rerun this page with parameters of your own</summary>'
+            "<p>From a clone of the repository, after <code>make book</code>:</p>"
+            f"<pre>.venv/bin/papermill book/{self.chapter}.ipynb out.ipynb "
+            f"-p {first.name} {escape(repr(first.default))}</pre>"
+            "<p>Everything on the page then follows from the new values; a value that the page "
+            "cannot take is refused at once. Lists are passed as YAML, as in "
+            "<code>-y '{seeds: [1, 2, 3]}'</code>.</p>"
+            "<table><thead><tr><th>name</th><th>type</th><th>default</th><th>meaning</th>"
+            f"<th>allowed</th></tr></thead><tbody>{rows}</tbody></table></details>"
+        )

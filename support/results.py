@@ -1,0 +1,62 @@
+"""Stored results: small keyed records under book/results, one JSON file each.
+
+A record's key holds all that determines its values: the cell, its settings, rule, seeds,
+precision, the version of this package, the device and the libraries. Pages render records; a
+live cell recomputes a sample and asserts that it agrees.
+"""
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from support import __version__
+
+__all__ = ["find", "load", "make_key", "store"]
+
+READS = ("book/results/*.json",)
+FOLDER = Path(__file__).parents[1] / "book" / "results"
+
+
+def make_key(name, *, settings, seeds, rule, precision, device, libraries):
+    """The key of a record; `libraries` are the names whose versions the values depend on."""
+    return {
+        "name": name,
+        "settings": settings,
+        "rule": rule,
+        "seeds": seeds,
+        "precision": precision,
+        "device": device,
+        "support": __version__,
+        "libraries": {library: version(library) for library in libraries},
+    }
+
+
+def store(key, values):
+    """Write a record, replacing an older one of the same name in one step; return its path."""
+    path = FOLDER / f"{key['name']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps({"key": key, "values": values}, indent=1) + "\n")
+    os.replace(draft, path)
+    return path
+
+
+def load(name):
+    """The record stored as `name`: {"key": ..., "values": ...}.
+
+    Raises FileNotFoundError where there is none, ValueError where it was made by another version
+    of this package (its numbers may have changed; `make results` makes it anew).
+    """
+    record = json.loads((FOLDER / f"{name}.json").read_text())
+    if record["key"]["support"] != __version__:
+        raise ValueError(
+            f"result {name!r} was made by version {record['key']['support']} of support; "
+            f"allowed: {__version__} (make results)"
+        )
+    return record
+
+
+def find(name):
+    """The record stored as `name`, or None where it has not been computed yet."""
+    return load(name) if (FOLDER / f"{name}.json").exists() else None

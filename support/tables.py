@@ -1,0 +1,54 @@
+"""Tables for the pages, as Markdown, and the scoreboard of the paper's twelve table cells."""
+
+from IPython.display import Markdown
+from tabulate import tabulate
+
+from support import paper, results
+
+__all__ = ["same_digits", "scientific", "scoreboard", "table"]
+
+SETTINGS = {
+    "ssm_theorem1": "SSM per Theorem 1",
+    "ssm_beyond": "SSM beyond Theorem 1",
+    "ssm_mlp": "SSM in a non-linear network",
+}
+
+
+def table(headers, rows):
+    """A Markdown table; cells are strings, shown as given."""
+    return Markdown(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
+
+
+def scientific(value, digits=3):
+    """A number to so many significant digits, as the paper sets it: $1.33 \\times 10^{-3}$."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    power = int(exponent)
+    return f"${mantissa}$" if power == 0 else rf"${mantissa} \times 10^{{{power}}}$"
+
+
+def same_digits(printed, value):
+    """Whether `value`, rounded to as many significant digits as `printed` has, is `printed`."""
+    digits = len(f"{printed:.15g}".replace(".", "").lstrip("0"))
+    return f"{value:.{digits - 1}e}" == f"{printed:.{digits - 1}e}"
+
+
+def scoreboard():
+    """All twelve cells of Tables 1 and 2: as printed, and as reproduced so far.
+
+    Reproduced means the mean over the released seeds by the released rule, from the stored
+    result "TABLE.ROW"; a cell without one says so.
+    """
+    rows = []
+    for place, row, column in paper.cells():
+        printed = paper.printed(place, row, column)
+        record = results.find(f"{place}.{row}")
+        value, verdict = "–", "not yet reproduced"
+        if record:
+            errors = record["values"][column]
+            mean = sum(errors) / len(errors)
+            value = scientific(mean)
+            difference = f"{100 * (mean / printed - 1):+.1f} % from print"
+            verdict = "every printed digit" if same_digits(printed, mean) else difference
+        name = f"Table {place[-1]}, {SETTINGS[row]}"
+        rows.append([name, column, scientific(printed), value, verdict])
+    return table(["cell", "special sequences", "published", "reproduced", "agreement"], rows)

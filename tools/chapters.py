@@ -1,0 +1,176 @@
+"""Execute the book's chapters: book/NAME.md (the source) to book/NAME.ipynb (what is rendered).
+
+`python tools/chapters.py [NAME ...]` runs them with papermill, in parallel over the cores. The
+notebook written is free of timings and machine names, its cells have stable ids, and its
+metadata carries a digest over all that its outputs follow from: computing the same again leaves
+the file byte for byte as it was.
+"""
+
+import ast
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import yaml
+
+from support import parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def chapters(root=ROOT):
+    """The names of all chapters that are notebooks, in the order of the table of contents."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text())
+    pages = [toc["root"]] + [
+        page["file"] for part in toc["parts"] for page in part["chapters"] if "file" in page
+    ]
+    return [Path(page).stem for page in pages if page.endswith(".ipynb")]
+
+
+PARAMETERS_CELL = re.compile(r"(:tags: \[parameters[^\]]*\]\n\n).*?(\n```)", re.DOTALL)
+
+
+def write_parameters(name, root=ROOT):
+    """Set the source's parameters cell to the text that `support.parameters` declares."""
+    file = root / "book" / f"{name}.md"
+    old = file.read_text()
+    new = PARAMETERS_CELL.sub(lambda m: m[1] + parameters.cell(name) + m[2], old, count=1)
+    if new != old:
+        file.write_text(new)
+
+
+def source(name, root=ROOT):
+    """The notebook as the source has it: cells, no outputs, with stable ids."""
+    notebook = jupytext.read(root / "book" / f"{name}.md", fmt="md:myst")
+    seen = {}
+    for cell in notebook.cells:
+        text = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+        seen[text] = seen.get(text, 0) + 1
+        cell.id = f"{text}-{seen[text]}"
+    notebook.metadata = nbformat.from_dict(
+        {
+            "jupytext": {"formats": "ipynb,md:myst"},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    return notebook
+
+
+def dependencies(name, root=ROOT):
+    """All files the chapter's outputs follow from: its source, the modules of `support` that it
+    imports, directly or not, the files these say they read (`READS`), and the lock."""
+    code = "\n".join(c.source for c in source(name, root).cells if c.cell_type == "code")
+    found = {root / "book" / f"{name}.md", root / "requirements.lock"}
+    waiting = _imported(code, root)
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found.add(module)
+        text = module.read_text()
+        waiting |= _imported(text, root)
+        for pattern in _reads(text):
+            found |= set(root.glob(pattern))
+    return sorted(found)
+
+
+def _imported(code, root):
+    """The files of `support` that this code imports, wherever in it the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    support = {name.split(".")[1] for name in names if name.startswith("support.")}
+    if any(name.split(".")[0] == "support" for name in names):
+        support.add("__init__")
+    files = {root / "support" / f"{name}.py" for name in support}
+    return {file for file in files if file.exists()}
+
+
+def _reads(code):
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == ["READS"]:
+            return ast.literal_eval(node.value)
+    return ()
+
+
+def digest(name, root=ROOT):
+    """A hash over the chapter's dependencies, their names and contents."""
+    total = hashlib.sha256()
+    for file in dependencies(name, root):
+        total.update(file.relative_to(root).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def execute(name, root=ROOT):
+    """Run one chapter and write its notebook; returns seconds and whether the file changed.
+
+    Raises papermill's PapermillExecutionError where a cell fails; the old notebook then stays.
+    """
+    began = time.monotonic()
+    target = root / "book" / f"{name}.ipynb"
+    write_parameters(name, root)
+    fresh = source(name, root)
+    fresh.metadata["digest"] = digest(name, root)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / f"{name}.ipynb"
+        nbformat.write(fresh, draft)
+        run = papermill.execute_notebook(
+            draft,
+            None,
+            cwd=root / "book",
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        )
+    for cell, executed in zip(fresh.cells, run.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+            for output in cell.outputs:
+                output.get("metadata", {}).pop("execution", None)
+    text = nbformat.writes(fresh) + "\n"
+    changed = not target.exists() or target.read_text() != text
+    if changed:
+        partial = target.with_suffix(".partial")
+        partial.write_text(text)
+        os.replace(partial, target)
+    return time.monotonic() - began, changed
+
+
+def main(names):
+    known = chapters()
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        sys.exit(f"chapter {unknown[0]!r}; allowed: {', '.join(known)}")
+    # Kernels share the cores among themselves, so each computes on one thread.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    failed = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        runs = {pool.submit(execute, name): name for name in names or known}
+        for done, run in enumerate(as_completed(runs), start=1):
+            name, progress = runs[run], f"[{done}/{len(runs)}]"
+            if error := run.exception():
+                failed.append(name)
+                print(f"{progress} {name}: FAILED\n{error}", flush=True)
+            else:
+                seconds, changed = run.result()
+                state = "changed" if changed else "as before"
+                print(f"{progress} {name}: {seconds:.1f} s, {state}", flush=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
