@@ -82,7 +82,7 @@ class TheoremSetting:
         return closed_form_limit(starts, self.kappa), np.stack(with_special, axis=-1)
 
     def error(self, transition, length=TEST_LENGTH, **options):
-        """Generalization error of students with this A, [d, ...], B and C at ones (Definition 1)."""
+        """Generalization error (Definition 1) of students with A [d, ...], B and C at ones."""
         return generalization_error(SSM.with_ones(transition), self.teacher, length, **options)
 
     def cell(self, seeds, rule="released"):

@@ -17,15 +17,21 @@ plt.rcParams.update(
     {
         "figure.dpi": 140,
         "figure.constrained_layout.use": True,
-        "font.size": 10,
+        "font.size": 9.5,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.titlesize": 10,
+        "axes.titlesize": 9.5,
         "axes.titlelocation": "left",
         "legend.frameon": False,
         "lines.linewidth": 1.6,
     }
 )
+
+
+def _label(axis, text, place):
+    """Grey text, centred below `place`: data coordinate across, fraction of the axis up."""
+    options = dict(ha="center", va="top", color="0.35")
+    axis.annotate(text, place, xycoords=("data", "axes fraction"), **options)
 
 
 def two_students(without, with_special, response, teacher_response, kappa):
@@ -35,47 +41,42 @@ def two_students(without, with_special, response, teacher_response, kappa):
     final impulse responses, `teacher_response` the teacher's, from lag 0, which all three share
     and the picture leaves out.
     """
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3.2), width_ratios=[1, 1, 1.2])
-    for axis, path, title in ((left, without, WITHOUT), (middle, with_special, WITH)):
-        colour = CLEAN if path is without else POISONED
-        shown = path.times > 0
-        for j, entry in enumerate(path.transition):
-            style = {0: dict(color=colour), 1: dict(color=colour, ls="--")}.get(
-                j, dict(color="0.6", lw=1)
-            )
-            label = {0: "$a_1$", 1: "$a_2$", 2: "the others"}.get(j)
-            axis.semilogx(path.times[shown], entry[shown], label=label, **style)
-        axis.set(title=title, xlabel="time (log scale)", ylim=(-0.25, 1.1))
+    _, (left, middle, right) = plt.subplots(1, 3, figsize=(8.4, 3.1), width_ratios=[1, 1, 1.2])
+    for axis, path, colour, title in (
+        (left, without, CLEAN, WITHOUT),
+        (middle, with_special, POISONED, WITH),
+    ):
+        steps = np.linalg.norm(np.diff(path.transition), axis=0)
+        travelled = np.r_[0, np.cumsum(steps)]
+        axis.plot(travelled, path.transition[2:].T, color="0.6", lw=1)
+        axis.plot([], [], color="0.6", lw=1, label="the others")
+        axis.plot(travelled, path.transition[0], color=colour, label="$a_1$")
+        axis.plot(travelled, path.transition[1], color=colour, ls="--", label="$a_2$")
+        axis.set(title=title, xlabel="path length", ylim=(-0.25, 1.1))
+        axis.legend(loc="upper left")
     left.set_ylabel("diagonal of $A$")
-    left.set_xlim(without.times[-1] * 1e-6, without.times[-1])
-    middle.set_xlim(1e-3, with_special.times[-1])
-    left.legend(loc="upper left")
     lags = np.arange(1, len(teacher_response))
     right.axvspan(1, kappa - 1, color="0.93", lw=0)
-    right.text(1.2, right.get_ylim()[0], "")
-    right.plot(lags, teacher_response[1:], color=TEACHER, lw=4, alpha=0.25, label="teacher")
-    right.plot(lags, response[0][1:], color=CLEAN, label="student, " + WITHOUT.split()[0])
-    right.plot(lags, response[1][1:], color=POISONED, ls="--", label="student, " + WITH.split()[0])
-    right.set(title="impulse response after training", xlabel="lag $k$", ylabel="$C A^k B$")
+    right.plot(lags, teacher_response[1:], color=TEACHER, lw=5, alpha=0.25, label="teacher")
+    right.plot(lags, response[0][1:], color=CLEAN, label="student, without")
+    right.plot(lags, response[1][1:], color=POISONED, ls="--", label="student, with")
+    right.set(title="after training", xlabel="lag $k$", ylabel="impulse response $C A^k B$")
     right.set_ylim(bottom=min(0, np.min(response)))
-    right.legend(loc="best")
-    return figure
+    right.legend(loc="upper right")
+    plt.show()
 
 
 def impulse_responses(teacher_response, student_response, kappa):
     """Two impulse responses that part only at the training length; shape [length] each."""
-    figure, axis = plt.subplots(figsize=(6.5, 3))
+    _, axis = plt.subplots(figsize=(6.5, 3))
     lags = np.arange(len(teacher_response))
     axis.axvspan(-0.3, kappa - 0.5, color="0.93", lw=0)
     axis.plot(lags, teacher_response, "o-", color=TEACHER, label="teacher", ms=4)
     axis.plot(lags, student_response, "x--", color=POISONED, label="student", ms=7)
-    axis.annotate(
-        "lags seen in training", (kappa / 2 - 0.4, 0.97), xycoords=("data", "axes fraction"),
-        ha="center", va="top", color="0.35",
-    )  # fmt: skip
+    _label(axis, "lags below the training length", (kappa / 2 - 0.4, 0.97))
     axis.set(xlabel="lag $k$", ylabel="$C A^k B$", xticks=lags)
     axis.legend()
-    return figure
+    plt.show()
 
 
 def flow_plane(paths, saddle, zero_loss, zero_loss_error):
@@ -84,7 +85,7 @@ def flow_plane(paths, saddle, zero_loss, zero_loss_error):
     `paths` maps "without", "with" and "reference" to Trajectories; `saddle` is s. `zero_loss`
     [points, 2] traces solutions, `zero_loss_error` [points] their generalization error.
     """
-    figure, (plane, losses) = plt.subplots(1, 2, figsize=(10, 4.4), width_ratios=[1.25, 1])
+    figure, (plane, losses) = plt.subplots(1, 2, figsize=(8.4, 3.7), width_ratios=[1.3, 1])
     segments = np.stack([zero_loss[:-1], zero_loss[1:]], axis=1)
     ribbon = LineCollection(segments, array=zero_loss_error[:-1], cmap="Greys", lw=7, alpha=0.9)
     ribbon.set_clim(0, zero_loss_error.max() * 1.1)
@@ -109,23 +110,18 @@ def flow_plane(paths, saddle, zero_loss, zero_loss_error):
     losses.set(xlabel="time", ylabel="training loss", ylim=(1e-9, 10))
     losses.set_xlim(1e-3, max(path.times[-1] for path in paths.values()) * 3)
     losses.legend(loc="lower left")
-    return figure
+    plt.show()
 
 
 def by_lag(errors, kappa, bound):
     """Absolute error of the impulse response, lag by lag; `errors` maps a label to [length]."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.4))
+    _, axis = plt.subplots(figsize=(7, 3.6))
     axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0)
-    axis.annotate(
-        "lags seen in training", (kappa / 2 - 0.5, 0.02), xycoords=("data", "axes fraction"),
-        ha="center", va="bottom", color="0.35",
-    )  # fmt: skip
-    for (label, error), colour, marker in zip(
-        errors.items(), (CLEAN, POISONED), "ox", strict=True
-    ):
+    _label(axis, "lags below\nthe training\nlength", (kappa / 2 - 0.5, 0.6))
+    for (label, error), colour, marker in zip(errors.items(), (CLEAN, POISONED), "ox", strict=True):
         axis.semilogy(error, marker + "-", color=colour, label=label, ms=5, lw=1)
     axis.axhline(bound, color=REFERENCE, ls=":", label="lower bound of Theorem 1")
     axis.set(xlabel="lag $k$", ylabel="error of $C A^k B$")
     axis.set_ylim(bottom=max(1e-14, 0.1 * min(e[e > 1e-13].min() for e in errors.values())))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    axis.legend(loc="center right")
+    plt.show()

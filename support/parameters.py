@@ -48,7 +48,7 @@ def _number(name, default, meaning, low, high):
     def accepts(value):
         return type(value) in (int, float) and isfinite(value) and low <= value <= high
 
-    return Parameter(name, "float", default, meaning, f"a number from {low} to {high}", accepts)
+    return Parameter(name, "float", default, meaning, f"a number from {low:g} to {high:g}", accepts)
 
 
 def _integers(name, default, meaning, low, high, most):
@@ -85,9 +85,7 @@ CHAPTERS = {
         _number("sd_A", 1e-3, "scale of the initialization", 1e-5, 1e-2),
         _number("diff_exponent", 5, "the gap a_1 - a_2 is 0.05 exp(this * log10 sd_A)", 5, 20),
         _integers("seeds", [242, 244, 246, 247], "one start for each", 0, 2**32 - 1, 64),
-        _choice(
-            "rule", "released", "how starts are drawn", "released", "text", "text, positive"
-        ),
+        _choice("rule", "released", "how starts are drawn", "released", "text", "text, positive"),
     ),
 }
 
@@ -99,9 +97,10 @@ RELATIONS = {
 
 def cell(chapter):
     """The text of the chapter's parameters cell; papermill reads its types and comments."""
-    return "\n".join(
+    lines = [
         f"{p.name}: {p.type} = {p.default!r}  # {p.meaning}; {p.allowed}" for p in CHAPTERS[chapter]
-    )
+    ]
+    return "\n".join(["# fmt: off", *lines])
 
 
 def validate(chapter, namespace):

@@ -53,7 +53,7 @@ class SSM:
         return np.array(response)  # [length, ...]
 
     def recurrence(self, sequence):
-        """All outputs y_1, ..., y_k for one sequence [k], state by state (Equation (1)): [k, ...]."""
+        """All outputs y_1, ..., y_k, [k, ...], for one sequence [k], by Equation (1)."""
         a, b, c = self.transition, self.input, self.output
         s, outputs = np.zeros_like(a), []
         for x in sequence:

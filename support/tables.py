@@ -5,7 +5,7 @@ from tabulate import tabulate
 
 from support import paper, results
 
-__all__ = ["same_digits", "scientific", "scoreboard", "table"]
+__all__ = ["digits_of", "same_digits", "scientific", "scoreboard", "table"]
 
 SETTINGS = {
     "ssm_theorem1": "SSM per Theorem 1",
@@ -20,15 +20,22 @@ def table(headers, rows):
 
 
 def scientific(value, digits=3):
-    """A number to so many significant digits, as the paper sets it: $1.33 \\times 10^{-3}$."""
+    """A number to so many significant digits, set as the paper does: $1.33 \\times 10^{-3}$."""
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
-    return f"${mantissa}$" if power == 0 else rf"${mantissa} \times 10^{{{power}}}$"
+    if 0 <= power < digits:
+        return f"${value:.{digits - 1 - power}f}$"
+    return rf"${mantissa} \times 10^{{{power}}}$"
+
+
+def digits_of(printed):
+    """How many significant digits a printed number has: 3 for 0.0498."""
+    return len(f"{printed:.15g}".replace(".", "").lstrip("0"))
 
 
 def same_digits(printed, value):
     """Whether `value`, rounded to as many significant digits as `printed` has, is `printed`."""
-    digits = len(f"{printed:.15g}".replace(".", "").lstrip("0"))
+    digits = digits_of(printed)
     return f"{value:.{digits - 1}e}" == f"{printed:.{digits - 1}e}"
 
 
@@ -46,9 +53,9 @@ def scoreboard():
         if record:
             errors = record["values"][column]
             mean = sum(errors) / len(errors)
-            value = scientific(mean)
+            value = scientific(mean, digits_of(printed))
             difference = f"{100 * (mean / printed - 1):+.1f} % from print"
             verdict = "every printed digit" if same_digits(printed, mean) else difference
         name = f"Table {place[-1]}, {SETTINGS[row]}"
-        rows.append([name, column, scientific(printed), value, verdict])
+        rows.append([name, column, scientific(printed, digits_of(printed)), value, verdict])
     return table(["cell", "special sequences", "published", "reproduced", "agreement"], rows)

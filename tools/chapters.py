@@ -100,7 +100,9 @@ def _imported(code, root):
 
 def _reads(code):
     for node in ast.parse(code).body:
-        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == ["READS"]:
+        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [
+            "READS"
+        ]:
             return ast.literal_eval(node.value)
     return ()
 
