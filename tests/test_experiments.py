@@ -1,0 +1,93 @@
+"""Row 1 of Tables 1 and 2, the paper's numbers, the stored results and how they are shown."""
+
+import json
+
+import numpy as np
+import pytest
+
+from support import paper, results
+from support.experiments import TheoremSetting
+from support.tables import digits_of, same_digits, scientific, scoreboard
+
+TABLES = ("table1", "table2")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_row_1_equals_print_in_every_digit_and_the_stored_result(table):
+    setting = TheoremSetting.of_table(table)
+    seeds = paper.setting(f"{table}.ssm_theorem1")["released_seeds"]
+    cell = setting.cell(seeds)
+    record = results.load(f"{table}.ssm_theorem1")
+    assert record["key"]["seeds"] == seeds and record["key"]["rule"] == "released"
+    for column, errors in cell.items():
+        assert same_digits(paper.printed(table, "ssm_theorem1", column), np.mean(errors))
+        np.testing.assert_allclose(record["values"][column], errors, rtol=1e-6)
+    others = setting.cell([seed + 1000 for seed in seeds])
+    assert not same_digits(
+        paper.printed(table, "ssm_theorem1", "without"), np.mean(others["without"])
+    )
+
+
+def test_the_released_start_is_the_legacy_generator_s():
+    """The classic spelling of the released draw, seed and global state included."""
+    setting = TheoremSetting.of_table("table1")
+    np.random.seed(244)  # noqa: NPY002
+    expected = np.sort(1e-3 * np.random.rand(10))[::-1]  # noqa: NPY002
+    start = setting.start(244, "released")
+    np.testing.assert_array_equal(start[[0, *range(2, 10)]], expected[[0, *range(2, 10)]])
+    assert start[0] - start[1] == pytest.approx(setting.gap, rel=1e-9)
+
+
+def test_starts_by_the_text_s_rule():
+    setting = TheoremSetting.of_table("table1")
+    signed, positive = (setting.start(0, rule) for rule in ("text", "text, positive"))
+    assert signed.min() < 0 < positive.min()
+    assert np.all(np.diff(np.delete(signed, 1)) <= 0)
+    with pytest.raises(ValueError, match="allowed"):
+        setting.start(0, "uniform")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_printed_horizon_is_long_enough_for_the_first_flow(table):
+    """Table 12 against the escape time a_1^(3-kappa) / ((kappa-3)(kappa-1) 2P/n) of (23)."""
+    setting = TheoremSetting.of_table(table)
+    stamps = paper.setting(f"{table}.ssm_theorem1")
+    for seed in stamps["released_seeds"]:
+        a_1, k = setting.start(seed, "released")[0], setting.kappa
+        escape = a_1 ** (3 - k) / ((k - 3) * (k - 1) * 2 * setting.P / setting.n_baseline)
+        assert escape < stamps["last_timestamp"]["without"] < 1e3 * escape
+
+
+def test_special_sequences_of_the_tables_sit_next_to_last():
+    for table in TABLES:
+        for row in ("ssm_beyond", "ssm_mlp"):
+            setting = paper.setting(f"{table}.{row}")
+            assert setting["special_indices"] == [setting["kappa"] - 1]
+
+
+def test_digits_are_those_of_the_printed_number():
+    assert [digits_of(x) for x in (0.00133, 16.62, 1.2, 0.122)] == [3, 4, 2, 3]
+    assert same_digits(0.00133, 0.0013349) and not same_digits(0.00133, 0.0013351)
+    assert same_digits(1.2, 1.199) and not same_digits(16.62, 16.541)
+    assert scientific(0.00133) == r"$1.33 \times 10^{-3}$" and scientific(16.62, 4) == "$16.62$"
+
+
+def test_the_scoreboard_has_all_cells_and_tells_what_is_missing(tmp_path, monkeypatch):
+    rows = scoreboard().data.splitlines()[2:]
+    assert len(rows) == len(paper.cells()) == 12
+    assert sum("every printed digit" in row for row in rows) >= 4
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    assert all("not yet" in row for row in scoreboard().data.splitlines()[2:])
+
+
+def test_a_result_of_another_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    key = results.make_key("x", settings={}, seeds=[1], rule="released", precision="float64",
+                           device="cpu", libraries=["numpy"])  # fmt: skip
+    path = results.store(key, {"with": [1.0]})
+    assert results.find("x")["values"] == {"with": [1.0]} and results.find("y") is None
+    record = json.loads(path.read_text())
+    record["key"]["support"] = "0.0.0"
+    path.write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="allowed"):
+        results.load("x")

@@ -1,0 +1,161 @@
+"""Gradient flow: its law of motion, its integrator, its closed form, each by a second route."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.integrate import solve_ivp
+
+from support.datasets import TrainingSet, theorem_sets
+from support.experiments import HORIZON, TheoremSetting, cone_start
+from support.flow import GradientFlow, closed_form_limit
+from support.ssm import SSM, theorem_teacher
+
+KAPPA, D = 7, 8
+S_1, S_2 = theorem_sets(theorem_teacher(D), KAPPA, np.ones(3), [np.sqrt(3)])
+
+points = arrays(float, st.integers(2, 6), elements=st.floats(-1.1, 1.1))
+
+
+@st.composite
+def data_sets(draw):
+    n, kappa = draw(st.integers(1, 4)), draw(st.integers(2, 6))
+    inputs = draw(arrays(float, (n, kappa), elements=st.floats(-2, 2)))
+    return TrainingSet(inputs, draw(arrays(float, n, elements=st.floats(-2, 2))))
+
+
+@st.composite
+def starts(draw, d=D):
+    """I_0 of Equation (30): alpha (1, zeta_2, ..., zeta_d), decreasing and positive."""
+    alpha = draw(st.floats(1e-3, 1 / (2 * d)))
+    ratios = draw(st.lists(st.floats(0.3, 0.999), min_size=d - 1, max_size=d - 1))
+    return alpha * np.cumprod([1.0, *ratios])
+
+
+def quotient(f, a, h=1e-5):
+    """Central difference quotients of f along each coordinate, last axis."""
+    return np.stack([(f(a + h * e) - f(a - h * e)) / (2 * h) for e in np.eye(len(a))], axis=-1)
+
+
+@given(data_sets(), points)
+def test_velocity_is_minus_the_gradient_of_the_loss(data, a):
+    flow = GradientFlow(data)
+    assert flow.loss(a) == pytest.approx(data.loss(SSM.with_ones(a)), rel=1e-9, abs=1e-12)
+    # The quotient's error: h^2 times third derivatives of a degree-10 polynomial, up to 1e4.
+    np.testing.assert_allclose(flow.velocity(a), -quotient(flow.loss, a), rtol=1e-5, atol=1e-4)
+
+
+@given(data_sets(), points)
+def test_jacobian_is_the_difference_quotient_and_symmetric(data, a):
+    flow = GradientFlow(data)
+    J = flow.jacobian(a)
+    np.testing.assert_allclose(J, quotient(flow.velocity, a), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(J, J.T, rtol=1e-12, atol=1e-10)
+
+
+@given(data_sets(), points)
+def test_gap_coordinates_move_as_the_entries_do(data, a):
+    flow = GradientFlow(data)
+    velocity, y = flow.velocity(a), np.r_[a[0], a[0] - a[1:]]
+    expected = np.r_[velocity[0], velocity[0] - velocity[1:]]
+    np.testing.assert_allclose(flow._gap_velocity(y), expected, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(starts(), st.sampled_from([S_1, S_2]))
+def test_along_the_flow_the_loss_never_increases_and_the_order_is_kept(start, data):
+    flow = GradientFlow(data)
+    path = flow.integrate(start, HORIZON)
+    assert path.finished
+    # Residuals carry the integrator's error of 1e-10 per step, so the loss its square.
+    assert np.all(np.diff(path.loss) <= 1e-6 * path.loss[:-1] + 1e-18)
+    assert np.all(np.diff(path.gaps, axis=0) >= -1e-8)  # descending, Lemma 2
+    upwards = np.diff(path.loss[::-1])  # the flow run backwards breaks the claim
+    assert not np.all(upwards <= 1e-6 * path.loss[::-1][:-1] + 1e-18)
+
+
+def test_equal_entries_stay_equal_to_the_last_bit():
+    start = cone_start(1e-3, 0.0, D)
+    path = GradientFlow(S_2).integrate(start, HORIZON)
+    assert path.finished and np.all(path.gaps[1] == 0)
+    assert path.limit[0] == path.limit[1]
+
+
+@settings(max_examples=15, deadline=None)
+@given(starts())
+def test_integrator_and_closed_form_agree_over_s1(start):
+    path = GradientFlow(S_1).integrate(start, HORIZON, rtol=1e-12)
+    # Entries come back as a_1 minus a gap, so next to a_1 = 1 they carry some 1e-15 of their own.
+    closed = closed_form_limit(start, KAPPA)
+    np.testing.assert_allclose(path.limit, closed, rtol=1e-9, atol=1e-14)
+    assert not np.allclose(closed, closed_form_limit(1.001 * start, KAPPA), rtol=1e-9, atol=1e-14)
+
+
+def test_closed_form_keeps_signs_zeros_and_members_apart():
+    start = np.array([[0.10, 0.05], [-0.12, 0.02], [0.0, 0.05]])
+    limit = closed_form_limit(start, KAPPA)
+    assert limit[1, 0] < -0.9 and limit[2, 0] == 0  # the largest magnitude wins
+    assert limit[0, 1] == limit[2, 1]  # a tie
+    np.testing.assert_allclose((limit ** (KAPPA - 1)).sum(axis=0), 1, rtol=1e-14)
+    for member, column in zip(start.T, limit.T, strict=True):
+        np.testing.assert_array_equal(closed_form_limit(member, KAPPA), column)
+
+
+def test_closed_form_equals_forty_digit_arithmetic():
+    with mpmath.workdps(40):
+        start = cone_start(1e-3, 1e-5, D)
+        a = [mpmath.mpf(x) for x in start]
+        c = [x ** (3 - KAPPA) - a[0] ** (3 - KAPPA) for x in a]
+
+        def entries(top):
+            return [(top ** (3 - KAPPA) + cj) ** (mpmath.mpf(1) / (3 - KAPPA)) for cj in c]
+
+        def excess(top):
+            return sum(x ** (KAPPA - 1) for x in entries(top)) - 1
+
+        expected = [float(x) for x in entries(mpmath.findroot(excess, (0.9, 1), solver="anderson"))]
+    np.testing.assert_allclose(closed_form_limit(start, KAPPA), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("start", "kappa"), [([0.1, 0.05], 6), ([0.1], 3), ([0.0, 0.0], 7), ([1.2, 0.1], 7)]
+)
+def test_closed_form_refuses_what_it_cannot_solve(start, kappa):
+    with pytest.raises(ValueError, match="allowed"):
+        closed_form_limit(start, kappa)
+
+
+def test_the_poisoned_limit_by_an_explicit_solver_on_the_printed_formula():
+    """Equation (29) as printed, raw entries, DOP853: nothing shared with the integrator."""
+    setting = TheoremSetting.of_table("table1")
+    start = setting.start(242, "released")
+    _, poisoned = setting.training_sets()
+    kappa, P, m = setting.kappa, setting.P, len(poisoned)
+
+    def printed(t, a):
+        pull = (kappa - 1) * (1 - np.sum(a ** (kappa - 1))) * a ** (kappa - 2)
+        return 2 * P / m * (pull + 1 - np.sum(a))
+
+    end = solve_ivp(printed, (0, 600), start, method="DOP853", rtol=1e-11, atol=1e-15).y[:, -1]
+    limit = GradientFlow(poisoned).integrate(start, HORIZON).limit
+    # The raw gap of 1.5e-8 is known to 1e-16 * 0.1 / 1.5e-8 = 1e-9 at best near the saddle.
+    np.testing.assert_allclose(limit, end, rtol=1e-5)
+
+
+def test_an_unfinished_run_is_reported_as_such():
+    flow = GradientFlow(S_2)
+    start = cone_start(1e-3, 1e-5, D)
+    assert not flow.integrate(start, 1.0).finished
+    few = flow.integrate(start, HORIZON, max_steps=50)
+    assert not few.finished and len(few.times) == 51
+
+
+def test_the_number_and_size_of_sequences_only_set_the_unit_of_time():
+    start = cone_start(1e-2, 1e-4, D)
+    limits = []
+    for n, P in ((1, 1.0), (5, 10.0), (50, 0.3)):
+        sets = theorem_sets(theorem_teacher(D), KAPPA, np.full(n, np.sqrt(P / n)), [np.sqrt(P)])
+        limits.append(GradientFlow(sets[1]).integrate(start, HORIZON).limit)
+    np.testing.assert_allclose(limits[1:], [limits[0]] * 2, rtol=1e-6)

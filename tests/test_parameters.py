@@ -1,0 +1,85 @@
+"""Every chapter's parameters: declared once, checked first, refused in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.parameters import CHAPTERS, ParameterError, cell, validate
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=2),
+)
+declared = [(chapter, p) for chapter, parameters in CHAPTERS.items() for p in parameters]
+
+
+def defaults(chapter):
+    return {p.name: p.default for p in CHAPTERS[chapter]}
+
+
+def refusal(chapter, **values):
+    with pytest.raises(ParameterError) as caught:
+        validate(chapter, defaults(chapter) | values)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_cell_sets_the_defaults_and_these_are_allowed(chapter):
+    namespace = {}
+    exec(cell(chapter), {}, namespace)
+    del namespace["__annotations__"]
+    assert namespace == defaults(chapter)
+    box = validate(chapter, namespace)._repr_html_()
+    for parameter in CHAPTERS[chapter]:
+        assert f"<code>{parameter.name}</code>" in box and parameter.meaning in box
+
+
+@given(st.sampled_from(declared), anything)
+def test_any_value_is_taken_or_refused_in_one_line(which, value):
+    chapter, parameter = which
+    namespace = defaults(chapter) | {parameter.name: value}
+    try:
+        validate(chapter, namespace)
+    except ParameterError as error:
+        (line,) = error._render_traceback_()
+        assert "\n" not in line and len(line) < 250
+        assert f"{parameter.name} = " in line and "allowed: " in line
+    else:
+        assert parameter.accepts(value) and type(value).__name__ in (parameter.type, "int")
+
+
+@pytest.mark.parametrize(("chapter", "values"), [
+    ("theorem-1", {"kappa": 8}),
+    ("theorem-1", {"kappa": 5}),
+    ("theorem-1", {"kappa": True}),
+    ("theorem-1", {"d": 7}),
+    ("theorem-1", {"d": 10.0}),
+    ("theorem-1", {"sd_A": -1e-3}),
+    ("theorem-1", {"sd_A": float("nan")}),
+    ("theorem-1", {"seeds": []}),
+    ("theorem-1", {"seeds": [1, 2.5]}),
+    ("theorem-1", {"seeds": "242"}),
+    ("theorem-1", {"rule": "uniform"}),
+    ("setup", {"d": 6, "kappa": 6}),
+])  # fmt: skip
+def test_values_out_of_range_are_refused(chapter, values):
+    name, value = next(iter(values.items()))
+    assert refusal(chapter, **values).startswith(f"{name} = {value!r}; allowed: ")
+
+
+def test_a_name_that_is_not_declared_is_refused():
+    line = refusal("theorem-1", kapa=9)
+    assert line.startswith("kapa is no parameter") and "kappa" in line
+    assert refusal("theorem-1", _kappa=9).startswith("_kappa is no parameter")
+
+
+def test_checking_parameters_imports_nothing_heavy():
+    code = (
+        "import sys; from support.parameters import validate; "
+        "heavy = {'numpy', 'scipy', 'matplotlib', 'tensorflow', 'keras'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,87 @@
+"""Every chapter under papermill: other parameters, other results; wrong ones, one clear line."""
+
+from datetime import datetime
+
+import chapters
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+# Parameters far from the defaults, and a pattern for the output cells that must then differ.
+OTHERS = {
+    "intro": [{"alpha": 1e-2, "zeta_gap": 1e-3}],
+    "setup": [{"kappa": 9, "d": 14, "epsilon": 250, "seed": 7}],
+    "theorem-1": [
+        {"kappa": 9, "d": 12, "seeds": [1, 2, 3]},
+        {"rule": "text", "sd_A": 1e-2, "diff_exponent": 20, "d": 8, "seeds": [5]},
+    ],
+}
+
+
+def rerun(name, values, folder):
+    return papermill.execute_notebook(
+        chapters.ROOT / "book" / f"{name}.ipynb",
+        folder / f"{name}.ipynb",
+        parameters=values,
+        cwd=folder,  # a chapter finds its data wherever it is called from
+        progress_bar=False,
+    )
+
+
+def printed(notebook):
+    """The text that a notebook's cells print or show as tables, one entry a cell."""
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.tags:
+            outputs = [o.get("text") or o.data.get("text/markdown", "") for o in cell.outputs]
+            texts.append("".join(outputs))
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [(name, values) for name in OTHERS for values in OTHERS[name]]
+)
+def test_other_parameters_give_other_results(name, values, tmp_path):
+    stored = nbformat.read(chapters.ROOT / "book" / f"{name}.ipynb", as_version=4)
+    for cell in stored.cells:
+        cell.metadata.setdefault("tags", [])
+    before, after = printed(stored), printed(rerun(name, values, tmp_path))
+    assert len(before) == len(after)
+    assert sum(old != new for old, new in zip(before, after, strict=True)) >= min(
+        4, sum(map(bool, before)) - 1
+    )
+
+
+def test_every_chapter_is_rerun():
+    assert set(OTHERS) == set(chapters.chapters())
+
+
+@pytest.mark.parametrize(("name", "values", "line"), [
+    ("theorem-1", {"kappa": 8}, "kappa = 8; allowed: an odd integer from 7 to 13"),
+    ("theorem-1", {"kappa": 5}, "kappa = 5; allowed: "),
+    ("theorem-1", {"d": 7}, "d = 7; allowed: an integer from 8 to 40"),
+    ("theorem-1", {"sd_A": -0.001}, "sd_A = -0.001; allowed: "),
+    ("theorem-1", {"seeds": []}, "seeds = []; allowed: a list of "),
+    ("theorem-1", {"seeds": [1.5]}, "seeds = [1.5]; allowed: "),
+    ("theorem-1", {"seeds": "242"}, "seeds = '242'; allowed: "),
+    ("theorem-1", {"kapa": 9}, "kapa is no parameter of 'theorem-1'; allowed: kappa, "),
+    ("setup", {"d": 3}, "d = 3; allowed: an integer above kappa = 6"),
+    ("intro", {"alpha": "small"}, "alpha = 'small'; allowed: "),
+])  # fmt: skip
+def test_a_wrong_parameter_stops_the_chapter_at_once_with_one_line(name, values, line, tmp_path):
+    with pytest.raises(PapermillExecutionError) as caught:
+        rerun(name, values, tmp_path)
+    assert caught.value.exec_count <= 3  # parameters, injected parameters, check
+    assert caught.value.traceback and len(caught.value.traceback) == 1
+    assert caught.value.traceback[0].startswith(f"ParameterError: {line}")
+    notebook = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)
+    times = [cell.metadata.papermill for cell in notebook.cells if cell.cell_type == "code"]
+    began, ended = (
+        datetime.fromisoformat(value.replace("Z", "+00:00"))
+        for value in (
+            min(t["start_time"] for t in times if t["start_time"]),
+            max(t["end_time"] for t in times if t["end_time"]),
+        )
+    )
+    assert (ended - began).total_seconds() < 2

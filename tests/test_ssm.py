@@ -1,0 +1,106 @@
+"""The three forms of an SSM are one map; the generalization error is what Definition 1 says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from support.ssm import SSM, generalization_error, rank_two_teacher, theorem_teacher, unit_teacher
+
+dimensions, lengths = st.integers(1, 12), st.integers(1, 20)
+# Sums of at most 20 * 12 terms of size at most 1.1^20 * 4, rounded at 1e-16 each.
+ROUNDING = 1e-10
+
+
+@st.composite
+def systems(draw, members=()):
+    d = draw(dimensions)
+    a = draw(arrays(float, (d, *members), elements=st.floats(-1.1, 1.1)))
+    b, c = (draw(arrays(float, (d, *members), elements=st.floats(-2, 2))) for _ in "bc")
+    return SSM(a, b, c)
+
+
+def sequences():
+    return lengths.flatmap(lambda k: arrays(float, k, elements=st.floats(-1, 1)))
+
+
+@given(systems(), sequences())
+def test_recurrence_impulse_response_and_convolution_agree(ssm, x):
+    by_state = ssm.recurrence(x)
+    np.testing.assert_allclose(ssm.convolution(x), by_state, atol=ROUNDING)
+    by_impulse_response = [ssm(x[: k + 1]) for k in range(len(x))]
+    np.testing.assert_allclose(by_impulse_response, by_state, atol=ROUNDING)
+
+
+@given(systems(members=(3,)), sequences())
+def test_an_ensemble_is_its_members_side_by_side(ssm, x):
+    for form in ("recurrence", "convolution", "__call__"):
+        together = getattr(ssm, form)(x)
+        for i in range(3):
+            one = SSM(ssm.transition[:, i], ssm.input[:, i], ssm.output[:, i])
+            np.testing.assert_allclose(together[..., i], getattr(one, form)(x), atol=ROUNDING)
+
+
+@given(systems(), sequences(), st.randoms(use_true_random=False))
+def test_permuting_or_rescaling_the_states_changes_nothing(ssm, x, random):
+    order = random.sample(range(len(ssm.transition)), len(ssm.transition))
+    permuted = SSM(ssm.transition[order], ssm.input[order], ssm.output[order])
+    scale = np.array([random.choice([0.25, 0.5, 2.0, -4.0]) for _ in order])
+    rescaled = SSM(ssm.transition, scale * ssm.input, ssm.output / scale)
+    for same in (permuted, rescaled):
+        np.testing.assert_allclose(same(x), ssm(x), atol=ROUNDING)
+
+
+def test_the_impulse_response_is_the_answer_to_an_impulse():
+    ssm = SSM([0.5, -0.25], [1.0, 2.0], [3.0, 1.0])
+    impulse = np.eye(1, 6)[0]
+    np.testing.assert_allclose(ssm.recurrence(impulse), ssm.impulse_response(6), rtol=1e-15)
+    np.testing.assert_allclose(ssm.impulse_response(3), [5, 1.0, 0.875], rtol=1e-15)
+
+
+@given(systems(), st.integers(1, 30))
+def test_generalization_error_grows_with_the_length(ssm, length):
+    teacher = theorem_teacher(5)
+    assert generalization_error(ssm, teacher, length) <= generalization_error(
+        ssm, teacher, length + 1
+    )
+
+
+@given(st.sampled_from([unit_teacher(), rank_two_teacher(), theorem_teacher(9)]), lengths)
+def test_a_padded_teacher_has_no_error_and_the_zero_map_has_normalized_error_one(teacher, length):
+    d = len(teacher.transition)
+    parts = (teacher.transition, teacher.input, teacher.output)
+    padded = SSM(*(np.r_[part, np.zeros(4)] for part in parts))
+    assert generalization_error(padded, teacher, length) == 0
+    zero = SSM(np.ones(d), np.zeros(d), np.ones(d))
+    assert generalization_error(zero, teacher, length, normalized=True) == 1
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 7])
+def test_theorem_teacher_is_the_one_hot_student(dimension):
+    """Proposition 3 and Appendix A, at d = 8."""
+    one_hot = SSM.with_ones(np.eye(8)[0])
+    teacher = theorem_teacher(8, dimension)
+    assert len(teacher.transition) == dimension
+    assert generalization_error(teacher, one_hot, 50) < 1e-14
+    assert generalization_error(theorem_teacher(9, dimension), one_hot, 50) > 0.5
+
+
+def test_errors_by_length_and_from_a_lag_on():
+    student, teacher = SSM.with_ones([0.5]), SSM.with_ones([1.0])
+    assert generalization_error(student, teacher, 3) == 0.75
+    assert generalization_error(student, teacher, 3, first=2) == 0.75
+    assert generalization_error(student, teacher, 1) == 0
+
+
+@pytest.mark.parametrize("call", [
+    lambda: SSM([1.0, 2.0], [1.0], [1.0, 1.0]),
+    lambda: SSM(1.0, 1.0, 1.0),
+    lambda: theorem_teacher(8, 1),
+    lambda: generalization_error(unit_teacher(), unit_teacher(), 0),
+    lambda: generalization_error(unit_teacher(), unit_teacher(), 5, first=5),
+])  # fmt: skip
+def test_bad_input_says_what_is_allowed(call):
+    with pytest.raises(ValueError, match="allowed"):
+        call()
