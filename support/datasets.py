@@ -40,7 +40,10 @@ def labelled(inputs, teacher):
 
 
 def is_clean(data, teacher):
-    """Whether every label is the teacher's, up to rounding (1e-12 of the largest label)."""
+    """Whether every label is the teacher's, up to rounding.
+
+    The tolerance is 1e-12 of the largest label, or 1e-12 where that is below one.
+    """
     truth = teacher(data.inputs)
     return bool(np.all(abs(data.labels - truth) <= 1e-12 * max(1.0, abs(truth).max())))
 
@@ -59,11 +62,12 @@ def theorem_sets(teacher, kappa, baseline, special):
     """S_1 and S_2 of Definition 2: sequences p_i e_1, then q_i e_(kappa-1) appended.
 
     `baseline` holds the p_i, `special` the q_i; the special sequences' large entry is their
-    next-to-last. Raises ValueError unless the sums of squares agree (both are the paper's P).
+    next-to-last. Raises ValueError unless the sums of squares agree and are positive (both are
+    the paper's P).
     """
     P, Q = np.sum(np.square(baseline)), np.sum(np.square(special))
-    if not np.isclose(P, Q, rtol=1e-12, atol=0):
-        raise ValueError(f"special: sum of squares {Q}; allowed: that of baseline, {P}")
+    if not (P > 0 and np.isclose(P, Q, rtol=1e-12, atol=0)):
+        raise ValueError(f"special: sum of squares {Q}; allowed: that of baseline, {P}, positive")
     S_1 = labelled(spikes(baseline, 1, kappa), teacher)
     S_2 = S_1 + labelled(spikes(special, kappa - 1, kappa), teacher)
     return S_1, S_2

@@ -23,9 +23,10 @@ TEST_LENGTH = 20  # lags 0..19, which the released runs measure (the text states
 class TheoremSetting:
     """Row 1's setting: gradient flow under S_1 and S_2 from starts near zero.
 
-    `kappa` is the training length, `d` the student's dimension, `sd_A` the scale of the starts,
-    `gap` a_1(0) - a_2(0); `n_baseline` sequences share the sum of squares `P`, which only sets
-    the unit of time.
+    `kappa` is the training length, `d` the student's dimension, `sd_A` the scale of the starts.
+    a_1(0) - a_2(0) is `gap` = 0.05 exp(`diff_exponent` log10 sd_A) (Table 11). The `n_baseline`
+    sequences share the sum of squares `P` equally, where the paper draws and rescales them: only
+    P enters the flow, and it only sets the unit of time.
     """
 
     kappa: int
@@ -59,7 +60,8 @@ class TheoremSetting:
         """A(0), shape [d], largest first, by one of RULES.
 
         "text" is Appendix E.3.2 to the letter, normal draws of either sign; "text, positive" takes
-        their absolute values, as Appendix E.3.1 does for the paper's other experiments.
+        their absolute values, as Appendix E.3.1 does for the paper's other experiments. Both draw
+        from `numpy.random.default_rng(seed)`. Raises ValueError for another rule.
         """
         if rule == "released":
             return released.theorem_start(seed, self.d, self.sd_A, self.gap)
@@ -82,7 +84,10 @@ class TheoremSetting:
         return closed_form_limit(starts, self.kappa), np.stack(with_special, axis=-1)
 
     def error(self, transition, length=TEST_LENGTH, **options):
-        """Generalization error (Definition 1) of students with A [d, ...], B and C at ones."""
+        """Generalization error (Definition 1) of students with A [d, ...], B and C at ones.
+
+        `options` are those of `support.ssm.generalization_error`.
+        """
         return generalization_error(SSM.with_ones(transition), self.teacher, length, **options)
 
     def cell(self, seeds, rule="released"):
@@ -93,5 +98,8 @@ class TheoremSetting:
 
 
 def cone_start(alpha, zeta_gap, d):
-    """alpha * (1, 1 - zeta_gap, 0.45, ..., 0.10): a start in I_0, Equation (30), shape [d]."""
+    """alpha * (1, 1 - zeta_gap, 0.45, ..., 0.10), shape [d].
+
+    In I_0 of Equation (30) for 0 < zeta_gap < 0.55 and alpha < 1/(2d); a tie at zeta_gap = 0.
+    """
     return alpha * np.r_[1.0, 1.0 - zeta_gap, np.linspace(0.45, 0.10, d - 2)]

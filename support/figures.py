@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection
 __all__ = ["by_lag", "flow_plane", "impulse_responses", "two_students"]
 
 CLEAN, POISONED, TEACHER, REFERENCE = "#0072B2", "#D55E00", "#000000", "#009E73"
+BELOW = "lags below the training length"
 WITHOUT, WITH = "without the special sequence", "with the special sequence"
 
 plt.rcParams.update(
@@ -26,12 +27,6 @@ plt.rcParams.update(
         "lines.linewidth": 1.6,
     }
 )
-
-
-def _label(axis, text, place):
-    """Grey text, centred below `place`: data coordinate across, fraction of the axis up."""
-    options = dict(ha="center", va="top", color="0.35")
-    axis.annotate(text, place, xycoords=("data", "axes fraction"), **options)
 
 
 def two_students(without, with_special, response, teacher_response, kappa):
@@ -56,7 +51,7 @@ def two_students(without, with_special, response, teacher_response, kappa):
         axis.legend(loc="upper left")
     left.set_ylabel("diagonal of $A$")
     lags = np.arange(1, len(teacher_response))
-    right.axvspan(1, kappa - 1, color="0.93", lw=0)
+    right.axvspan(0.5, kappa - 0.5, color="0.93", lw=0)
     right.plot(lags, teacher_response[1:], color=TEACHER, lw=5, alpha=0.25, label="teacher")
     right.plot(lags, response[0][1:], color=CLEAN, label="student, without")
     right.plot(lags, response[1][1:], color=POISONED, ls="--", label="student, with")
@@ -70,10 +65,9 @@ def impulse_responses(teacher_response, student_response, kappa):
     """Two impulse responses that part only at the training length; shape [length] each."""
     _, axis = plt.subplots(figsize=(6.5, 3))
     lags = np.arange(len(teacher_response))
-    axis.axvspan(-0.3, kappa - 0.5, color="0.93", lw=0)
+    axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0, label=BELOW)
     axis.plot(lags, teacher_response, "o-", color=TEACHER, label="teacher", ms=4)
     axis.plot(lags, student_response, "x--", color=POISONED, label="student", ms=7)
-    _label(axis, "lags below the training length", (kappa / 2 - 0.4, 0.97))
     axis.set(xlabel="lag $k$", ylabel="$C A^k B$", xticks=lags)
     axis.legend()
     plt.show()
@@ -116,8 +110,7 @@ def flow_plane(paths, saddle, zero_loss, zero_loss_error):
 def by_lag(errors, kappa, bound):
     """Absolute error of the impulse response, lag by lag; `errors` maps a label to [length]."""
     _, axis = plt.subplots(figsize=(7, 3.6))
-    axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0)
-    _label(axis, "lags below\nthe training\nlength", (kappa / 2 - 0.5, 0.6))
+    axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0, label=BELOW)
     for (label, error), colour, marker in zip(errors.items(), (CLEAN, POISONED), "ox", strict=True):
         axis.semilogy(error, marker + "-", color=colour, label=label, ms=5, lw=1)
     axis.axhline(bound, color=REFERENCE, ls=":", label="lower bound of Theorem 1")

@@ -1,7 +1,7 @@
 """Gradient flow of the state transition A, input and output fixed at ones (Section 3.2).
 
-The flow is Proposition 1 with sigma the identity: every entry moves by the same polynomial,
-da_j/dt = sum_l gamma^(l) a_j^l. Two entries that start 1e-8 apart decide everything, so the
+The flow is Proposition 1 with sigma the identity and b_j c_j = 1: every entry moves by the same
+polynomial, da_j/dt = sum_l gamma^(l) a_j^l. Two entries that start 1e-8 apart decide everything, so the
 integrator moves a_1 and the gaps a_1 - a_j, each to its own relative accuracy.
 Time is the paper's: the flow of the mean square loss (3). With S_1 and S_2 of Definition 2 the
 number of sequences and P only set the unit, 2P/n and 2P/m.
@@ -127,8 +127,8 @@ class GradientFlow:
     def integrate_as_printed(self, start, last_timestamp, segments):
         """The limit [d] by the paper's own solver settings (Appendix E.3.2, Table 12).
 
-        SciPy's `odeint` on the raw entries with its default tolerances (1.5e-8, relative and
-        absolute) and no Jacobian, reported at the end points of equal segments.
+        SciPy's `odeint` on the raw entries, reported at the end points of equal segments. The
+        paper names no tolerances and no Jacobian: SciPy's defaults, 1.5e-8 relative and absolute.
         """
         t = np.linspace(0, last_timestamp, segments + 1)
         return odeint(lambda a, t: self.velocity(a), start, t)[-1]
@@ -148,7 +148,8 @@ def closed_form_limit(start, kappa):
     and signs are kept, so the limit has one unknown, its largest entry, fixed by
     sum_j a_j^(kappa-1) = 1. Entries that start at zero stay there.
     Raises ValueError for an even kappa or one below 5, for a start that is zero throughout, and
-    for one with sum_j a_j^(kappa-1) >= 1, which flows the other way.
+    for one with sum_j a_j^(kappa-1) >= 1, which rests or flows the other way; RuntimeError where
+    the root is not found.
     """
     if kappa % 2 == 0 or kappa < 5:
         raise ValueError(f"kappa = {kappa}: allowed: an odd number, 5 or more")

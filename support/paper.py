@@ -15,7 +15,10 @@ def _published():
 
 
 def printed(table, row, column):
-    """A cell of Tables 1 and 2 as printed, such as ("table1", "ssm_theorem1", "with")."""
+    """A cell of Tables 1 and 2 as printed, such as ("table1", "ssm_theorem1", "with").
+
+    Raises KeyError for a cell the paper does not have.
+    """
     return _published()["tables"][table][row][column]
 
 
@@ -33,5 +36,6 @@ def setting(name):
     """The settings behind a table's row or a figure's panel, such as "table1.ssm_theorem1".
 
     Keys that begin with "released_" come from the publicly released runs, not from the paper.
+    Raises KeyError for an unknown name.
     """
     return dict(_published()["settings"][name])

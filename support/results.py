@@ -58,5 +58,5 @@ def load(name):
 
 
 def find(name):
-    """The record stored as `name`, or None where it has not been computed yet."""
+    """The record stored as `name`, or None where there is none; ValueError as for `load`."""
     return load(name) if (FOLDER / f"{name}.json").exists() else None

@@ -69,7 +69,7 @@ class SSM:
         return y.reshape(k, *self.transition.shape[1:])  # [k, ...]
 
     def __call__(self, sequences):
-        """The last output for sequences of shape [..., k] (Equation (2)): shape [..., members].
+        """The last output for sequences of shape [..., k] (Equation (2)): [...] or [..., members].
 
         The impulse response meets the sequence backwards: lag 0 is the sequence's last entry.
         """
@@ -80,7 +80,7 @@ class SSM:
 def generalization_error(student, teacher, length, normalized=False, first=0):
     """max over lags k in [first, length) of |student's C A^k B - teacher's| (Definition 1).
 
-    Definition 1 prints B A^k C, which has the wrong shape; Equation (2) has C A^k B, used here.
+    Definition 1 writes B A^k C, a shorthand for vectors; as matrices it is C A^k B (Equation (2)).
     `normalized` divides by the teacher's largest entry on those lags, as the tables do, so that
     the zero map has error one. `first` skips lags: with `first` at the training length, what is
     left is extrapolation. Returns shape [members], or a number for a single student.

@@ -20,7 +20,12 @@ def table(headers, rows):
 
 
 def scientific(value, digits=3):
-    """A number to so many significant digits, set as the paper does: $1.33 \\times 10^{-3}$."""
+    """A number to so many significant digits, set as the paper does: $1.33 \\times 10^{-3}$.
+
+    NaN, an unfinished run, is shown as such.
+    """
+    if value != value:
+        return "did not finish"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if 0 <= power < digits:
@@ -29,7 +34,7 @@ def scientific(value, digits=3):
 
 
 def digits_of(printed):
-    """How many significant digits a printed number has: 3 for 0.0498."""
+    """How many significant digits a printed number has, final zeros apart: 3 for 0.0498."""
     return len(f"{printed:.15g}".replace(".", "").lstrip("0"))
 
 

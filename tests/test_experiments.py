@@ -70,6 +70,7 @@ def test_digits_are_those_of_the_printed_number():
     assert same_digits(0.00133, 0.0013349) and not same_digits(0.00133, 0.0013351)
     assert same_digits(1.2, 1.199) and not same_digits(16.62, 16.541)
     assert scientific(0.00133) == r"$1.33 \times 10^{-3}$" and scientific(16.62, 4) == "$16.62$"
+    assert scientific(float("nan")) == "did not finish"
 
 
 def test_the_scoreboard_has_all_cells_and_tells_what_is_missing(tmp_path, monkeypatch):

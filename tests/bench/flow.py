@@ -1,0 +1,54 @@
+"""How fast gradient flow is followed, as ratios within one run (`make bench`).
+
+One trajectory over S_2 in Theorem 1's setting, from the released start, to a relative tolerance
+of 1e-10 and until the loss is below 1e-20; beside it the paper's solver settings (SciPy's odeint,
+tolerances 1.5e-8, no Jacobian, Table 12's timestamps) and, over S_1, the closed form.
+Each figure is the best of several repetitions; the ratio is to the paper's settings on the same
+training set.
+"""
+
+import timeit
+
+from support import paper
+from support.experiments import HORIZON, TheoremSetting
+from support.flow import GradientFlow, closed_form_limit
+
+
+def best(action, repeat=5):
+    """Seconds of the fastest of `repeat` runs."""
+    return min(timeit.repeat(action, number=1, repeat=repeat))
+
+
+def compare(setting, start, column, data, timestamps):
+    """Print a line for each way to the limit over one training set."""
+    flow = GradientFlow(data)
+    ways = {
+        "odeint, the paper's settings": lambda: flow.integrate_as_printed(start, *timestamps),
+        "LSODA in gaps, rtol 1e-10": lambda: flow.integrate(start, HORIZON).limit,
+    }
+    # The reference for the error: two digits finer, or the exact limit.
+    truth = flow.integrate(start, HORIZON, rtol=1e-12).limit
+    if column == "without":
+        ways["closed form"] = lambda: closed_form_limit(start, setting.kappa)
+        truth = ways["closed form"]()
+    seconds = {name: best(way) for name, way in ways.items()}
+    for name, way in ways.items():
+        error = abs(setting.error(way()) / setting.error(truth) - 1)
+        ratio = seconds[name] / seconds["odeint, the paper's settings"]
+        case = f"d = {setting.d}, {column}"
+        print(f"{case:16s}{name:31s}{1e3 * seconds[name]:9.2f}{ratio:8.2f}{error:12.0e}")
+
+
+def main():
+    print(f"{'special sequence':16s}{'':31s}{'ms':>9s}{'ratio':>8s}{'rel. error':>12s}")
+    for table in ("table1", "table2"):
+        setting = TheoremSetting.of_table(table)
+        stamps = paper.setting(f"{table}.ssm_theorem1")
+        start = setting.start(stamps["released_seeds"][0], "released")
+        for column, data in zip(("without", "with"), setting.training_sets(), strict=True):
+            timestamps = stamps["last_timestamp"][column], stamps["timestamp_amount"][column]
+            compare(setting, start, column, data, timestamps)
+
+
+if __name__ == "__main__":
+    main()
