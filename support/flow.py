@@ -1,8 +1,8 @@
 """Gradient flow of the state transition A, input and output fixed at ones (Section 3.2).
 
 The flow is Proposition 1 with sigma the identity and b_j c_j = 1: every entry moves by the same
-polynomial, da_j/dt = sum_l gamma^(l) a_j^l. Two entries that start 1e-8 apart decide everything, so the
-integrator moves a_1 and the gaps a_1 - a_j, each to its own relative accuracy.
+polynomial, da_j/dt = sum_l gamma^(l) a_j^l. Two entries that start 1e-8 apart decide everything,
+so the integrator moves a_1 and the gaps a_1 - a_j, each to its own relative accuracy.
 Time is the paper's: the flow of the mean square loss (3). With S_1 and S_2 of Definition 2 the
 number of sequences and P only set the unit, 2P/n and 2P/m.
 """

@@ -166,8 +166,8 @@ class RerunBox:
             f"<pre>.venv/bin/papermill book/{self.chapter}.ipynb out.ipynb "
             f"-p {first.name} {escape(repr(first.default))}</pre>"
             "<p>Numbers and figures then follow from the new values; the prose describes the "
-            "defaults. A value that the page cannot take is refused at once. Lists are passed as YAML, as in "
-            "<code>-y '{seeds: [1, 2, 3]}'</code>.</p>"
+            "defaults. A value that the page cannot take is refused at once. Lists are passed as "
+            "YAML, as in <code>-y '{seeds: [1, 2, 3]}'</code>.</p>"
             "<table><thead><tr><th>name</th><th>type</th><th>default</th><th>meaning</th>"
             f"<th>allowed</th></tr></thead><tbody>{rows}</tbody></table></details>"
         )
