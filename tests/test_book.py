@@ -98,7 +98,7 @@ def copy_of_the_book(folder):
 
 
 def links(site):
-    return set(re.findall(r'href="(https?://.*?)"', (site / "book/theorem-1.html").read_text()))
+    return set(re.findall(r'href="(https?://.*?)"', (site / "book/setup.html").read_text()))
 
 
 def test_one_setting_switches_every_repository_link_on(site, tmp_path):
@@ -109,7 +109,7 @@ def test_one_setting_switches_every_repository_link_on(site, tmp_path):
     assert settings["repository"]["url"] == ""
     config.write_text(config.read_text().replace('url: ""', "url: https://github.com/example/book"))
     found = links(build(tmp_path, tmp_path))
-    path = "example/book/blob/main/book/theorem-1.ipynb"
+    path = "example/book/blob/main/book/setup.ipynb"
     assert f"https://colab.research.google.com/github/{path}" in found
     assert any(url.startswith("https://mybinder.org/v2/gh/example/book/main?") for url in found)
     assert "https://github.com/example/book" in found
