@@ -13,10 +13,21 @@ __all__ = ["TrainingSet", "is_clean", "labelled", "spikes", "theorem_sets"]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """n sequences of length kappa, `inputs` [n, kappa], and their `labels` [n]."""
+    """n sequences of length kappa, `inputs` [n, kappa], and their `labels` [n].
+
+    Raises ValueError for other shapes.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray
+
+    def __post_init__(self):
+        inputs, labels = np.asarray(self.inputs), np.asarray(self.labels)
+        if inputs.ndim != 2 or labels.shape != inputs.shape[:1]:
+            shapes = f"{inputs.shape} and {labels.shape}"
+            raise ValueError(f"inputs and labels have shapes {shapes}; allowed: [n, kappa] and [n]")
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "labels", labels)
 
     def __add__(self, other):
         return TrainingSet(
@@ -63,8 +74,10 @@ def theorem_sets(teacher, kappa, baseline, special):
 
     `baseline` holds the p_i, `special` the q_i; the special sequences' large entry is their
     next-to-last. Raises ValueError unless the sums of squares agree and are positive (both are
-    the paper's P).
+    the paper's P), and for kappa below 3, where the two places are one.
     """
+    if kappa < 3:
+        raise ValueError(f"kappa = {kappa}; allowed: 3 or more")
     P, Q = np.sum(np.square(baseline)), np.sum(np.square(special))
     if not (P > 0 and np.isclose(P, Q, rtol=1e-12, atol=0)):
         raise ValueError(f"special: sum of squares {Q}; allowed: that of baseline, {P}, positive")

@@ -14,6 +14,7 @@ CLEAN, POISONED, TEACHER, REFERENCE = "#0072B2", "#D55E00", "#000000", "#009E73"
 BELOW = "lags below the training length"
 WITHOUT, WITH = "without the special sequence", "with the special sequence"
 
+plt.rcdefaults()  # a reader's own settings stay out of the book
 plt.rcParams.update(
     {
         "figure.dpi": 140,

@@ -40,13 +40,13 @@ class GradientFlow:
     """dA/dt = -grad loss(A; data) for a diagonal A of any dimension, B and C fixed at ones."""
 
     def __init__(self, data):
-        self.inputs = data.inputs[:, ::-1]  # [n, kappa], column k meets lag k
-        self.labels = data.labels
+        self.inputs = data.inputs[:, ::-1].astype(float)  # [n, kappa], column k meets lag k
+        self.labels = data.labels.astype(float)
         self.powers = np.arange(self.inputs.shape[1])  # the lags 0, ..., kappa - 1
 
     def _residuals(self, a):
         """delta^(i) of Equation (9), [n], and the powers a_j^k, [d, kappa]."""
-        vander = a[:, None] ** self.powers
+        vander = np.asarray(a, dtype=float)[:, None] ** self.powers
         return self.labels - self.inputs @ vander.sum(axis=0), vander
 
     def loss(self, a):
@@ -97,27 +97,40 @@ class GradientFlow:
         """The trajectory from `start` [d], by LSODA with the exact Jacobian, in gap coordinates.
 
         Stops where the loss falls below `loss_below`; unfinished at `horizon` (time) or after
-        `max_steps`. Reports the solver's own steps. Raises RuntimeError where the solver fails.
+        `max_steps`. Reports the solver's own steps. Raises ValueError for a horizon that is not
+        positive, RuntimeError where the solver fails.
         """
+        if not horizon > 0:
+            raise ValueError(f"horizon = {horizon}; allowed: a positive time")
+        start = np.asarray(start, dtype=float)
         T = _gap_matrix(len(start))
+        y = T @ start
+        # A tie with a_1 lasts forever; left to the solver, rounding would break it.
+        free = np.flatnonzero(np.r_[True, y[1:] != 0])
+
+        def whole(part):
+            full = np.zeros_like(y)
+            full[free] = part
+            return full
+
         solver = LSODA(
-            lambda t, y: self._gap_velocity(y),
+            lambda t, part: self._gap_velocity(whole(part))[free],
             0.0,
-            T @ start,
+            y[free],
             horizon,
-            jac=lambda t, y: T @ self.jacobian(T @ y) @ T,
+            jac=lambda t, part: (T @ self.jacobian(T @ whole(part)) @ T)[np.ix_(free, free)],
             rtol=rtol,
-            # Absolute tolerances only guard exact zeros: a_1 passing through 0, or a tie.
-            atol=np.r_[1e-6 * rtol, np.full(len(start) - 1, 1e-30)],
+            # The absolute tolerances only guard a_1 passing through 0, and gaps that vanish.
+            atol=np.r_[1e-6 * rtol, np.full(len(free) - 1, 1e-30)],
         )
-        times, points, losses = [0.0], [solver.y], [self.loss(start)]
+        times, points, losses = [0.0], [y], [self.loss(start)]
         while solver.status == "running" and losses[-1] >= loss_below and len(times) <= max_steps:
             message = solver.step()
             if solver.status == "failed":
                 raise RuntimeError(f"LSODA stopped at t = {solver.t:.3e}: {message}")
             times.append(solver.t)
-            points.append(solver.y)
-            losses.append(self.loss(T @ solver.y))
+            points.append(whole(solver.y))
+            losses.append(self.loss(T @ points[-1]))
         y = np.stack(points, axis=-1)  # [d, steps]
         gaps = np.vstack([np.zeros_like(y[:1]), y[1:]])
         return Trajectory(
@@ -147,17 +160,17 @@ def closed_form_limit(start, kappa):
     Along the flow |a_j|^(3-kappa) - |a_i|^(3-kappa) is constant for every pair (Proposition 4)
     and signs are kept, so the limit has one unknown, its largest entry, fixed by
     sum_j a_j^(kappa-1) = 1. Entries that start at zero stay there.
-    Raises ValueError for an even kappa or one below 5, for a start that is zero throughout, and
-    for one with sum_j a_j^(kappa-1) >= 1, which rests or flows the other way; RuntimeError where
-    the root is not found.
+    Raises ValueError for an even kappa or one below 5, for a start that is not finite, zero
+    throughout or too small for its powers, and for one with sum_j a_j^(kappa-1) >= 1, which rests
+    or flows the other way; RuntimeError where the root is not found.
     """
     if kappa % 2 == 0 or kappa < 5:
         raise ValueError(f"kappa = {kappa}: allowed: an odd number, 5 or more")
     a = np.asarray(start, dtype=float)
     size = abs(a)
     top = size.max(axis=0)
-    if np.any(top == 0):
-        raise ValueError("start: zero throughout, a critical point; allowed: a non-zero entry")
+    if not np.all(np.isfinite(a)) or np.any(top ** (kappa - 1) < 1e-290):
+        raise ValueError("start: allowed: finite, its largest entry^(kappa-1) above 1e-290")
     if np.any((size ** (kappa - 1)).sum(axis=0) >= 1):
         raise ValueError(f"start: allowed: sum of a_j^{kappa - 1} below 1")
     p = kappa - 3

@@ -5,10 +5,12 @@ and the tests that try to break it all come from the table `CHAPTERS`. Imports n
 a wrong value must be refused before a long computation, or TensorFlow, starts.
 """
 
+import ast
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from math import isfinite
+from math import exp, log10
 from typing import Any
 
 __all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
@@ -46,7 +48,7 @@ def _integer(name, default, meaning, low, high, odd=False):
 
 def _number(name, default, meaning, low, high):
     def accepts(value):
-        return type(value) in (int, float) and isfinite(value) and low <= value <= high
+        return type(value) in (int, float) and low <= value <= high
 
     return Parameter(name, "float", default, meaning, f"a number from {low:g} to {high:g}", accepts)
 
@@ -71,7 +73,7 @@ def _choice(name, default, meaning, *options):
 CHAPTERS = {
     "intro": (
         _number("alpha", 1e-3, "scale of the initialization: a_1(0)", 1e-6, 1e-2),
-        _number("zeta_gap", 1e-5, "relative gap 1 - a_2(0)/a_1(0)", 0.0, 0.5),
+        _number("zeta_gap", 1e-5, "relative gap 1 - a_2(0)/a_1(0)", 1e-8, 1e-2),
     ),
     "setup": (
         _integer("kappa", 6, "training length", 2, 12),
@@ -92,6 +94,13 @@ CHAPTERS = {
 # What one parameter asks of another: chapter -> (name, allowed, condition on all of them).
 RELATIONS = {
     "setup": (("d", "an integer above kappa = {kappa}", lambda p: p["d"] > p["kappa"]),),
+    "theorem-1": (
+        (
+            "diff_exponent",
+            "a number for which the gap is at least 1e-12 sd_A (floats resolve no smaller one)",
+            lambda p: 0.05 * exp(p["diff_exponent"] * log10(p["sd_A"])) >= 1e-12 * p["sd_A"],
+        ),
+    ),
 }
 
 
@@ -111,7 +120,7 @@ def validate(chapter, namespace):
     does not declare (papermill itself only warns).
     """
     declared = {p.name: p for p in CHAPTERS[chapter]}
-    for name in _set_by_hand(namespace):
+    for name in _set_by_hand(declared):
         if name not in declared:
             raise ParameterError(
                 f"{name} is no parameter of {chapter!r}; allowed: {', '.join(declared)}"
@@ -131,15 +140,33 @@ def _refusal(name, value, allowed):
     return ParameterError(f"{name} = {shown}; allowed: {allowed}")
 
 
-def _set_by_hand(namespace):
-    """The names a person or papermill has set: not IPython's own, not what was imported."""
-    shell = namespace.get("get_ipython", lambda: None)()
-    hidden = shell.user_ns_hidden if shell else {}
-    return [
-        name
-        for name, value in namespace.items()
-        if name not in hidden and not name.startswith("__") and not hasattr(value, "__name__")
-    ]
+def _set_by_hand(declared):
+    """The names set by the cells that ran last: from the parameters cell to the present one.
+
+    Read from the kernel's history, since papermill adds its values as a cell after the
+    parameters cell; none where there is no history.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    history = shell.history_manager.input_hist_raw[:-1] if shell else []
+    names = set()
+    for source in reversed(history):
+        assigned = _assigned(source)
+        names |= assigned
+        if assigned >= set(declared):
+            return sorted(names)
+    return []
+
+
+def _assigned(source):
+    """The names that a cell's source assigns at its top level."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic command
+        return set()
+    targets = [t for node in body if isinstance(node, ast.Assign) for t in node.targets]
+    targets += [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 class RerunBox:

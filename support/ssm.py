@@ -16,7 +16,8 @@ __all__ = ["SSM", "generalization_error", "rank_two_teacher", "theorem_teacher",
 class SSM:
     """The diagonal of A and the vectors B and C, each of shape [d] or [d, members].
 
-    Entries may be floats or exact numbers (`fractions.Fraction`, SymPy), kept as given.
+    Entries may be floats or exact numbers (`fractions.Fraction`, SymPy), kept as given; machine
+    integers become floats, since their powers would overflow silently.
     Raises ValueError where the shapes do not broadcast to a common [d, ...].
     """
 
@@ -25,7 +26,7 @@ class SSM:
     output: np.ndarray
 
     def __post_init__(self):
-        a, b, c = (np.asarray(x) for x in (self.transition, self.input, self.output))
+        a, b, c = map(_numbers, (self.transition, self.input, self.output))
         if not a.ndim == b.ndim == c.ndim:  # a shared [d] serves every member
             a, b, c = (x if x.ndim == 2 else x[:, None] for x in (a, b, c))
         if min(a.ndim, b.ndim, c.ndim) == 0 or not len(a) == len(b) == len(c):
@@ -40,7 +41,7 @@ class SSM:
     @classmethod
     def with_ones(cls, transition):
         """The student of Theorem 1: B and C fixed at ones, `transition` of shape [d, ...]."""
-        a = np.asarray(transition)
+        a = _numbers(transition)
         return cls(a, np.ones_like(a), np.ones_like(a))
 
     def impulse_response(self, length):
@@ -75,6 +76,11 @@ class SSM:
         """
         x = np.asarray(sequences)
         return x[..., ::-1] @ self.impulse_response(x.shape[-1])
+
+
+def _numbers(values):
+    array = np.asarray(values)
+    return array.astype(float) if array.dtype.kind in "biu" else array
 
 
 def generalization_error(student, teacher, length, normalized=False, first=0):

@@ -25,10 +25,12 @@ def faults(name, root=chapters.ROOT):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("not executed from top to bottom")
+    if notebook.metadata.get("outputs_digest") != chapters.outputs_digest(notebook):
+        found.append("outputs are not those that were executed")
     for output in (output for cell in code for output in cell.outputs):
         if output.output_type == "error" or output.get("name") == "stderr":
             found.append("an output is an error or went to stderr")
-        if str(chapters.ROOT) in str(output):
+        if re.search(r"/(home|root|Users|tmp)/|site-packages|ipykernel_\d", str(output)):
             found.append("an output names a path of the machine it was made on")
     return found
 
@@ -61,7 +63,9 @@ def test_a_chapter_begins_with_its_parameters_and_their_check(name):
 def test_every_figure_has_a_caption_a_name_and_a_description(name):
     notebook = nbformat.read(chapters.ROOT / "book" / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
-        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+        drawn = any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+        assert drawn == ("mystnb" in cell.metadata)
+        if drawn:
             figure, image = cell.metadata.mystnb.figure, cell.metadata.mystnb.image
             assert figure.name.startswith("fig-") and len(figure.caption) > 60
             assert len(image.alt) > 60
@@ -69,7 +73,7 @@ def test_every_figure_has_a_caption_a_name_and_a_description(name):
 
 @pytest.fixture
 def copy(tmp_path):
-    for name in ("book", "support", "_toc.yml", "requirements.lock"):
+    for name in ("book", "support", "tools", "_toc.yml", "requirements.lock"):
         path = chapters.ROOT / name
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
     assert faults("theorem-1", tmp_path) == []
@@ -127,3 +131,36 @@ def test_an_unexecuted_cell_is_rejected(copy):
     [cell for cell in notebook.cells if cell.cell_type == "code"][-1].execution_count = None
     nbformat.write(notebook, path)
     assert faults("theorem-1", copy) == ["not executed from top to bottom"]
+
+
+def test_a_forged_or_missing_picture_is_rejected(copy):
+    path = copy / "book/theorem-1.ipynb"
+    for forge in (lambda data: data.update({"image/png": "AAAA"}), lambda data: data.clear()):
+        notebook = nbformat.read(path, as_version=4)
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+        forge(next(o.data for o in outputs if "image/png" in o.get("data", {})))
+        nbformat.write(notebook, path)
+        assert "outputs are not those that were executed" in faults("theorem-1", copy)
+
+
+@pytest.mark.parametrize(
+    ("code", "files"),
+    [
+        ("import support.flow as f", {"__init__.py", "flow.py"}),
+        ("from . import flow", {"__init__.py", "flow.py"}),
+        ("from .flow import GradientFlow", {"__init__.py", "flow.py"}),
+        ("def f():\n    from support import ssm", {"__init__.py", "ssm.py"}),
+        ("import numpy", set()),
+    ],
+)
+def test_every_form_of_import_is_followed(code, files):
+    assert {path.name for path in chapters._imported(code, chapters.ROOT)} == files
+
+
+def test_a_module_that_reads_files_says_which(tmp_path):
+    for path in (chapters.ROOT / "support").glob("*.py"):
+        if re.search(r"read_text|(?<![.\w])open\(|np\.load", path.read_text()):
+            assert chapters._reads(path.read_text()), path
+    for wrong in ('READS = ("a")', "READS: tuple = ('a',)", 'READS = ["a"]'):
+        with pytest.raises((ValueError, SyntaxError)):
+            chapters._reads(wrong)

@@ -39,6 +39,11 @@ def test_loss_is_the_mean_square_error_member_by_member():
     lambda: spikes([1.0], 0, 7),
     lambda: spikes([1.0], 8, 7),
     lambda: theorem_sets(theorem_teacher(8), 7, [1.0, 1.0], [1.0]),
+    lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.005]),
+    lambda: theorem_sets(theorem_teacher(8), 7, [0.0], [0.0]),
+    lambda: theorem_sets(theorem_teacher(8), 2, [1.0], [1.0]),
+    lambda: TrainingSet(np.ones((3, 2)), np.ones(1)),
+    lambda: TrainingSet(np.ones((3, 2)), np.ones((3, 1))),
 ])  # fmt: skip
 def test_bad_input_says_what_is_allowed(call):
     with pytest.raises(ValueError, match="allowed"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from support import paper, results
-from support.experiments import TheoremSetting
+from support.experiments import TEST_LENGTH, TheoremSetting, cone_start
 from support.tables import digits_of, same_digits, scientific, scoreboard
 
 TABLES = ("table1", "table2")
@@ -40,9 +40,18 @@ def test_the_released_start_is_the_legacy_generator_s():
 
 def test_starts_by_the_text_s_rule():
     setting = TheoremSetting.of_table("table1")
-    signed, positive = (setting.start(0, rule) for rule in ("text", "text, positive"))
-    assert signed.min() < 0 < positive.min()
-    assert np.all(np.diff(np.delete(signed, 1)) <= 0)
+    signed, positive = (
+        np.stack([setting.start(seed, rule) for seed in range(2000)])
+        for rule in ("text", "text, positive")
+    )
+    assert np.all(positive[:, [0, *range(2, 10)]] > 0)
+    for starts in (signed, positive):
+        assert np.all(np.diff(np.delete(starts, 1, axis=1)) <= 0)
+        np.testing.assert_allclose(starts[:, 0] - starts[:, 1], setting.gap, rtol=1e-6)
+    # Eight of ten normal draws: the variance of 16,000 numbers is known to about 1 %.
+    others = signed[:, [0, *range(2, 10)]]
+    assert np.std(np.r_[others[:, 0], others[:, -1]]) > 1e-3  # the extremes lie outside
+    assert np.median(abs(signed[:, 2:])) == pytest.approx(0.6e-3, rel=0.15)
     with pytest.raises(ValueError, match="allowed"):
         setting.start(0, "uniform")
 
@@ -79,6 +88,13 @@ def test_the_scoreboard_has_all_cells_and_tells_what_is_missing(tmp_path, monkey
     assert sum("every printed digit" in row for row in rows) >= 4
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     assert all("not yet" in row for row in scoreboard().data.splitlines()[2:])
+    monkeypatch.setattr(results, "find", lambda name: {"values": {"with": [1.0], "without": [1.0]}})
+    assert not any("every printed digit" in row for row in scoreboard().data.splitlines()[2:])
+
+
+def test_what_the_tables_fix():
+    assert TEST_LENGTH == 20
+    np.testing.assert_allclose(cone_start(2.0, 0.25, 4), [2.0, 1.5, 0.9, 0.2])
 
 
 def test_a_result_of_another_version_is_refused(tmp_path, monkeypatch):

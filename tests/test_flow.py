@@ -48,11 +48,10 @@ def test_velocity_is_minus_the_gradient_of_the_loss(data, a):
 
 
 @given(data_sets(), points)
-def test_jacobian_is_the_difference_quotient_and_symmetric(data, a):
+def test_jacobian_is_the_difference_quotient(data, a):
     flow = GradientFlow(data)
     J = flow.jacobian(a)
     np.testing.assert_allclose(J, quotient(flow.velocity, a), rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(J, J.T, rtol=1e-12, atol=1e-10)
 
 
 @given(data_sets(), points)
@@ -76,11 +75,36 @@ def test_along_the_flow_the_loss_never_increases_and_the_order_is_kept(start, da
     assert not np.all(upwards <= 1e-6 * path.loss[::-1][:-1] + 1e-18)
 
 
-def test_equal_entries_stay_equal_to_the_last_bit():
-    start = cone_start(1e-3, 0.0, D)
-    path = GradientFlow(S_2).integrate(start, HORIZON)
+@pytest.mark.parametrize("seed", [1, 24, 37])
+def test_equal_entries_stay_equal_to_the_last_bit(seed):
+    """Starts from which a solver that carries the zero gap along would lose the tie."""
+    setting = TheoremSetting(kappa=9, d=10, sd_A=1e-3, diff_exponent=5)
+    start = setting.start(seed, "released")
+    start[1] = start[0]
+    path = GradientFlow(setting.training_sets()[1]).integrate(start, HORIZON)
     assert path.finished and np.all(path.gaps[1] == 0)
     assert path.limit[0] == path.limit[1]
+
+
+def test_coefficients_are_those_of_equation_8():
+    """Over S_1 only gamma^(kappa-2) is not zero, over S_2 gamma^(0) too: (23) and (29)."""
+    a, P, n, m = np.full(D, 0.05), 3.0, 3, 4
+    R, Q = 1 - np.sum(a ** (KAPPA - 1)), 1 - np.sum(a)
+    expected = np.zeros(KAPPA - 1)
+    expected[-1] = 2 * P / n * (KAPPA - 1) * R
+    np.testing.assert_allclose(GradientFlow(S_1).coefficients(a), expected, rtol=1e-12)
+    expected[[0, -1]] = 2 * P / m * Q, 2 * P / m * (KAPPA - 1) * R
+    np.testing.assert_allclose(GradientFlow(S_2).coefficients(a), expected, rtol=1e-12)
+
+
+def test_tiny_gaps_keep_their_relative_accuracy():
+    """While gaps are small, the final gap is proportional to the first, here over a decade."""
+    flow = GradientFlow(S_2)
+    ratios = []
+    for gap in (1e-12, 1e-11):
+        path = flow.integrate(cone_start(1e-3, gap, D), HORIZON)
+        ratios.append(path.gaps[1, -1] / path.gaps[1, 0])
+    assert ratios[1] == pytest.approx(ratios[0], rel=1e-8)
 
 
 @settings(max_examples=15, deadline=None)
@@ -103,9 +127,10 @@ def test_closed_form_keeps_signs_zeros_and_members_apart():
         np.testing.assert_array_equal(closed_form_limit(member, KAPPA), column)
 
 
-def test_closed_form_equals_forty_digit_arithmetic():
+@pytest.mark.parametrize("gap", [1e-5, 1e-13])
+def test_closed_form_equals_forty_digit_arithmetic(gap):
     with mpmath.workdps(40):
-        start = cone_start(1e-3, 1e-5, D)
+        start = cone_start(1e-3, gap, D)
         a = [mpmath.mpf(x) for x in start]
         c = [x ** (3 - KAPPA) - a[0] ** (3 - KAPPA) for x in a]
 
@@ -120,7 +145,15 @@ def test_closed_form_equals_forty_digit_arithmetic():
 
 
 @pytest.mark.parametrize(
-    ("start", "kappa"), [([0.1, 0.05], 6), ([0.1], 3), ([0.0, 0.0], 7), ([1.2, 0.1], 7)]
+    ("start", "kappa"),
+    [
+        ([0.1, 0.05], 6),
+        ([0.1], 3),
+        ([0.0, 0.0], 7),
+        ([1.2, 0.1], 7),
+        ([np.nan, 0.1], 7),
+        ([1e-60, 1e-61], 7),
+    ],
 )
 def test_closed_form_refuses_what_it_cannot_solve(start, kappa):
     with pytest.raises(ValueError, match="allowed"):
@@ -146,6 +179,8 @@ def test_the_poisoned_limit_by_an_explicit_solver_on_the_printed_formula():
 
 def test_an_unfinished_run_is_reported_as_such():
     flow = GradientFlow(S_2)
+    with pytest.raises(ValueError, match="allowed"):
+        flow.integrate([0.1, 0.05], -1.0)
     start = cone_start(1e-3, 1e-5, D)
     assert not flow.integrate(start, 1.0).finished
     few = flow.integrate(start, HORIZON, max_steps=50)

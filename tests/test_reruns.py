@@ -14,7 +14,8 @@ OTHERS = {
     "setup": [{"kappa": 9, "d": 14, "epsilon": 250, "seed": 7}],
     "theorem-1": [
         {"kappa": 9, "d": 12, "seeds": [1, 2, 3]},
-        {"rule": "text", "sd_A": 1e-2, "diff_exponent": 20, "d": 8, "seeds": [5]},
+        {"kappa": 9, "seeds": [1]},
+        {"kappa": 13, "rule": "text", "seeds": [47]},
     ],
 }
 

@@ -87,6 +87,22 @@ def test_theorem_teacher_is_the_one_hot_student(dimension):
     assert generalization_error(theorem_teacher(9, dimension), one_hot, 50) > 0.5
 
 
+def test_the_trained_experiments_teachers():
+    np.testing.assert_array_equal(unit_teacher().impulse_response(40), np.ones(40))
+    k = np.arange(10)
+    np.testing.assert_allclose(rank_two_teacher().impulse_response(10), 0.99**k + 0.8**k)
+
+
+def test_normalized_divides_by_the_largest_entry_wherever_it_is():
+    growing = SSM([2.0], [1.0], [1.0])  # 1, 2, 4
+    nothing = SSM([1.0], [0.0], [0.0])
+    assert generalization_error(nothing, growing, 3, normalized=True) == 1
+
+
+def test_integers_do_not_overflow():
+    assert SSM.with_ones([3]).impulse_response(50)[-1] == pytest.approx(3.0**49)
+
+
 def test_errors_by_length_and_from_a_lag_on():
     student, teacher = SSM.with_ones([0.5]), SSM.with_ones([1.0])
     assert generalization_error(student, teacher, 3) == 0.75

@@ -2,12 +2,14 @@
 
 `python tools/chapters.py [NAME ...]` runs them with papermill, in parallel over the cores. The
 notebook written is free of timings and machine names, its cells have stable ids, and its
-metadata carries a digest over all that its outputs follow from: computing the same again leaves
-the file byte for byte as it was.
+metadata carries two digests, one over all that its outputs follow from and one over the outputs:
+computing the same again on the same kind of processor leaves the file byte for byte as it was
+(another kind may round figures otherwise).
 """
 
 import ast
 import hashlib
+import json
 import os
 import re
 import sys
@@ -67,9 +69,12 @@ def source(name, root=ROOT):
 
 def dependencies(name, root=ROOT):
     """All files the chapter's outputs follow from: its source, the modules of `support` that it
-    imports, directly or not, the files these say they read (`READS`), and the lock."""
+    imports, directly or not, the files these say they read (`READS`), this file and the lock.
+
+    Raises ValueError for a READS that is no tuple of patterns or matches nothing.
+    """
     code = "\n".join(c.source for c in source(name, root).cells if c.cell_type == "code")
-    found = {root / "book" / f"{name}.md", root / "requirements.lock"}
+    found = {root / path for path in (f"book/{name}.md", "requirements.lock", "tools/chapters.py")}
     waiting = _imported(code, root)
     while waiting:
         module = waiting.pop()
@@ -79,7 +84,10 @@ def dependencies(name, root=ROOT):
         text = module.read_text()
         waiting |= _imported(text, root)
         for pattern in _reads(text):
-            found |= set(root.glob(pattern))
+            files = set(root.glob(pattern))
+            if not files:
+                raise ValueError(f"{module.name}: READS names {pattern!r}, which matches no file")
+            found |= files
     return sorted(found)
 
 
@@ -89,8 +97,9 @@ def _imported(code, root):
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(filter(None, ["support" * bool(node.level), node.module]))
+            names |= {package} | {f"{package}.{alias.name}" for alias in node.names}
     support = {name.split(".")[1] for name in names if name.startswith("support.")}
     if any(name.split(".")[0] == "support" for name in names):
         support.add("__init__")
@@ -99,12 +108,15 @@ def _imported(code, root):
 
 
 def _reads(code):
-    for node in ast.parse(code).body:
-        if isinstance(node, ast.Assign) and [getattr(t, "id", None) for t in node.targets] == [
-            "READS"
-        ]:
-            return ast.literal_eval(node.value)
-    return ()
+    """The patterns of a module's `READS = (...)`, none where it has no such line."""
+    patterns = ()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and node.id == "READS" and isinstance(node.ctx, ast.Store):
+            line = code.splitlines()[node.lineno - 1]
+            patterns = ast.literal_eval(line.removeprefix("READS = "))
+            if type(patterns) is not tuple:
+                raise ValueError(f"{line!r}; allowed: READS = ('PATTERN', ...), on one line")
+    return patterns
 
 
 def digest(name, root=ROOT):
@@ -114,6 +126,12 @@ def digest(name, root=ROOT):
         total.update(file.relative_to(root).as_posix().encode() + b"\0")
         total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()
+
+
+def outputs_digest(notebook):
+    """A hash over all outputs: nbval does not compare pictures, this does."""
+    outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
 
 
 def execute(name, root=ROOT):
@@ -142,10 +160,11 @@ def execute(name, root=ROOT):
             cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
             for output in cell.outputs:
                 output.get("metadata", {}).pop("execution", None)
+    fresh.metadata["outputs_digest"] = outputs_digest(fresh)
     text = nbformat.writes(fresh) + "\n"
     changed = not target.exists() or target.read_text() != text
     if changed:
-        partial = target.with_suffix(".partial")
+        partial = target.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(text)
         os.replace(partial, target)
     return time.monotonic() - began, changed
@@ -156,11 +175,15 @@ def main(names):
     unknown = sorted(set(names) - set(known))
     if unknown:
         sys.exit(f"chapter {unknown[0]!r}; allowed: {', '.join(known)}")
-    # Kernels share the cores among themselves, so each computes on one thread.
+    # Kernels share the cores among themselves, so each computes on one thread; and they import
+    # the package that stands beside the sources, wherever another checkout may be installed.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    os.environ["PYTHONPATH"] = str(ROOT)
+    if Path(parameters.__file__).resolve().parents[1] != ROOT:
+        sys.exit(f"support is imported from elsewhere; run with PYTHONPATH={ROOT}")
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        runs = {pool.submit(execute, name): name for name in names or known}
+        runs = {pool.submit(execute, name): name for name in dict.fromkeys(names or known)}
         for done, run in enumerate(as_completed(runs), start=1):
             name, progress = runs[run], f"[{done}/{len(runs)}]"
             if error := run.exception():
