@@ -1,0 +1,112 @@
+"""The paper's optimizers, member by member: gradient descent with the adaptive rate, and Adam.
+
+Each rule is one pure step on arrays whose last axis is the ensemble. `AdaptiveGradientDescent` is
+the Keras optimizer made of it; Keras' own Adam is per entry, hence per member, as it stands, and
+`adam_step` repeats its arithmetic for the compiled loop (a test holds the two together).
+"""
+
+from support.backend import keras
+
+__all__ = ["RULES", "AdaptiveGradientDescent", "initial_state", "step"]
+
+ops = keras.ops
+RULES = ("text", "released", "adam")
+BETA, SOFT = 0.8, 1e-6  # adaptive rate (Appendix E.3.1)
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Adam as Keras sets it
+
+
+def _square_norm(gradient):
+    """Sum of squares over all axes but the last: shape [members]."""
+    return ops.sum(gradient * gradient, axis=tuple(range(len(gradient.shape) - 1)))
+
+
+def gradient_size(rule, names, gradients):
+    """What the adaptive rate averages, [members].
+
+    "text" (Appendix E.3.1): the square norm of all gradients together. "released": the sum of the
+    plain norms of three gradients, by B, by C and by the full matrix A, the last of which arrives
+    as the gradient of `probe` (see `support.layers`).
+    """
+    by_name = dict(zip(names, gradients, strict=True))
+    if rule == "text":
+        return sum(_square_norm(g) for name, g in by_name.items() if name != "probe")
+    ends = [
+        ops.sqrt(_square_norm(by_name[name])) for name in ("input", "output") if name in by_name
+    ]
+    return sum(ends, by_name["probe"])
+
+
+def _adaptive_rate(average, count, rate):
+    """rate / (sqrt(bias-corrected average) + 1e-6), after `count` gradients (from 1)."""
+    correction = 1 - ops.power(ops.cast(BETA, average.dtype), ops.cast(count, average.dtype))
+    return rate / (ops.sqrt(average / correction) + SOFT)
+
+
+def initial_state(rule, values):
+    """The state of a rule before the first step: a list of arrays."""
+    if rule == "adam":
+        return [ops.zeros_like(value) for _ in range(2) for value in values]
+    return [ops.zeros_like(values[0][0])]
+
+
+def step(rule, names, rate, count, values, gradients, state):
+    """One step of a rule: new values and new state. `count` is 1 at the first step."""
+    if rule == "adam":
+        return adam_step(rate, count, values, gradients, state)
+    average = BETA * state[0] + (1 - BETA) * gradient_size(rule, names, gradients)
+    eta = _adaptive_rate(average, count, rate)
+    moved = [
+        value if name == "probe" else value - eta * gradient
+        for name, value, gradient in zip(names, values, gradients, strict=True)
+    ]
+    return moved, [average]
+
+
+def adam_step(rate, count, values, gradients, state):
+    """Keras' Adam, entry by entry (Kingma and Ba 2015, with Keras' defaults)."""
+    t, n = ops.cast(count, values[0].dtype), len(values)
+    beta_1, beta_2 = (ops.cast(beta, values[0].dtype) for beta in (BETA_1, BETA_2))
+    alpha = rate * ops.sqrt(1 - ops.power(beta_2, t)) / (1 - ops.power(beta_1, t))
+    m = [old + (g - old) * (1 - BETA_1) for old, g in zip(state[:n], gradients, strict=True)]
+    v = [old + (g * g - old) * (1 - BETA_2) for old, g in zip(state[n:], gradients, strict=True)]
+    moved = [
+        value - alpha * m_i / (ops.sqrt(v_i) + EPSILON)
+        for value, m_i, v_i in zip(values, m, v, strict=True)
+    ]
+    return moved, m + v
+
+
+class AdaptiveGradientDescent(keras.optimizers.Optimizer):
+    """Gradient descent with the paper's adaptive rate, for each member of an ensemble its own.
+
+    `rule` is "text" or "released" (see `gradient_size`); raises ValueError for another.
+    """
+
+    def __init__(self, learning_rate=0.01, rule="text", name="adaptive", **options):
+        if rule not in RULES[:2]:
+            raise ValueError(f"rule = {rule!r}; allowed: 'text' or 'released'")
+        super().__init__(learning_rate=learning_rate, name=name, **options)
+        self.rule = rule
+
+    def build(self, variables):
+        """Make the moving average, [members]."""
+        if not self.built:
+            super().build(variables)
+            self.average = self.add_variable(
+                variables[0].shape[-1:], dtype=variables[0].dtype, name="average"
+            )
+
+    def apply(self, grads, trainable_variables=None):
+        """One step for all variables at once: the rate looks at all of their gradients."""
+        if trainable_variables is not None:
+            self.build(trainable_variables)
+        variables = self._trainable_variables
+        names = [variable.name for variable in variables]
+        values = [variable.value for variable in variables]
+        rate = ops.cast(self.learning_rate, self.average.dtype)
+        count = self.iterations + 1
+        moved, (average,) = step(self.rule, names, rate, count, values, grads, [self.average.value])
+        for variable, value in zip(variables, moved, strict=True):
+            variable.assign(value)
+        self.average.assign(average)
+        self.iterations.assign_add(1)

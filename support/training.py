@@ -1,0 +1,199 @@
+"""Training an ensemble of students, thousands of steps a call.
+
+The loop runs the Keras model of `support.layers` as it stands, with the same steps that `fit`
+takes: the whole run is compiled, members are cut into chunks that stay in cache, and each member
+stops by itself. Its loss falls below a tolerance, a stated number of further iterations follow, and
+it is frozen; what has not finished by a stated maximum is reported as such.
+"""
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from support import optimizers
+from support.backend import compile_function, keras, value_and_gradient
+
+__all__ = ["Run", "moment_loss", "sequence_loss", "train"]
+
+ops = keras.ops
+
+
+@dataclass(frozen=True)
+class Run:
+    """How an ensemble's training went, member by member (arrays of shape [members]).
+
+    `stop` is the iteration at which the loss was first below the tolerance, -1 where never;
+    `iterations` the number of updates made; `loss` the last loss seen; `diverged` whether it
+    stopped being finite; `finished` whether the tolerance and all further iterations were reached.
+    `log` is a list of (iteration, what `observe` returned), one for each time it was asked.
+    """
+
+    stop: np.ndarray
+    iterations: np.ndarray
+    loss: np.ndarray
+    diverged: np.ndarray
+    finished: np.ndarray
+    log: list
+
+
+def sequence_loss(sequences, labels):
+    """The loss (3) from sequences [n, kappa, members or 1] and labels [n, members or 1]."""
+
+    def loss(model, sequences, labels):
+        error = labels - model(sequences)
+        return ops.sum(error * error, axis=0) / error.shape[0]  # [members]
+
+    return loss, [np.asarray(sequences), np.asarray(labels)]
+
+
+def moment_loss(moments, target):
+    """The same loss for a standalone SSM from second moments: its cost does not depend on n.
+
+    `moments` [kappa, kappa, members or 1] are those of the sequences by lag (`second_moments` of
+    `support.datasets`), `target` [kappa] is the teacher's impulse response. The labels are the
+    teacher's, so the loss is (h - h*)^T M (h - h*).
+    """
+
+    def loss(model, moments, target):
+        error = model.ssm.impulse_response(len(target)) - target  # [kappa, members]
+        half = ops.stop_gradient(ops.sum(moments * error, axis=1))  # M is symmetric: half of ...
+        return ops.sum(half * (2 * error - ops.stop_gradient(error)), axis=0)  # ... the gradient
+
+    return loss, [np.asarray(moments), np.asarray(target)[:, None]]
+
+
+def _compiled_block(template, loss, rule, rate, stop_loss, extra):
+    """n steps of a chunk as one compiled function of arrays; `template` is a chunk of its size."""
+    variables = template.trainable_variables
+    names = [variable.name for variable in variables]
+
+    def total(values, data):
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            losses = loss(template, *data)
+        return ops.sum(losses), losses
+
+    gradient = value_and_gradient(total)
+
+    def block(data, limit, values, state, count, stop, last):
+        def one_step(i, carry):
+            values, state, count, stop, _ = carry
+            (_, losses), gradients = gradient(values, data)
+            finite = ops.isfinite(losses)
+            stop = ops.where((stop < 0) & (losses < stop_loss), i, stop)
+            active = finite & ((stop < 0) | (i < stop + extra))
+            rates = rate * ops.cast(active, losses.dtype)  # what is frozen moves by exactly nothing
+            values, state = optimizers.step(rule, names, rates, i + 1, values, gradients, state)
+            return values, state, ops.where(active, i + 1, count), stop, losses
+
+        first, end = limit[0], limit[1]
+        return ops.fori_loop(first, end, one_step, (values, state, count, stop, last))
+
+    return compile_function(block)
+
+
+def _first(array, members):
+    """The part of a data array that belongs to these members: its last axis, unless shared."""
+    return array if array.shape[-1] == 1 else array[..., members]
+
+
+def _progress(total, shown):
+    """A progress bar in the terminal behind a notebook's kernel, never in the notebook."""
+    stream = getattr(sys.stderr, "_original_stdstream_copy", None)
+    stream = os.fdopen(os.dup(stream), "w") if stream is not None else sys.stderr
+    return tqdm(total=total, file=stream, disable=None if shown else True, unit_scale=True)
+
+
+def train(
+    student,
+    loss,
+    *,
+    rule,
+    rate,
+    stop_loss,
+    extra,
+    most,
+    every=1000,
+    observe=None,
+    chunk=1024,
+    progress=True,
+):
+    """Train every member of `student` in place and say how it went: a Run.
+
+    `loss` comes from `sequence_loss` or `moment_loss`; `rule` is one of `optimizers.RULES`, `rate`
+    its base learning rate. A member is frozen `extra` iterations after its loss is first below
+    `stop_loss`, and after `most` at the latest. Every `every` iterations, and at the start,
+    `observe(student)` is asked for what the log shall keep. `chunk` is the number of members that
+    one compiled call trains; the chunks share the cores. Raises ValueError for an unknown rule, for
+    the released one without the student's probe, and for a count that is not positive.
+    """
+    if rule not in optimizers.RULES:
+        raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, optimizers.RULES))}")
+    if (rule == "released") != (student.ssm.probe is not None):
+        raise ValueError(
+            f"rule = {rule!r}; allowed: 'released' for a student with a probe, no other"
+        )
+    for name, count in {"most": most, "every": every, "chunk": chunk}.items():
+        if count < 1:
+            raise ValueError(f"{name} = {count}; allowed: 1 or more")
+    function, data = loss
+    members = np.arange(student.members)
+    parts = np.split(members, range(chunk, len(members), chunk))
+    blocks = {}  # one compilation for each size of chunk
+    for part in parts:
+        if len(part) not in blocks:
+            template = student.take(part)
+            blocks[len(part)] = _compiled_block(template, function, rule, rate, stop_loss, extra)
+
+    dtype = student.trainable_variables[0].dtype
+    carries = []
+    for part in parts:
+        values = [
+            ops.convert_to_tensor(_first(v.numpy(), part)) for v in student.trainable_variables
+        ]
+        counters = [ops.zeros((len(part),), "int32"), ops.full((len(part),), -1, "int32")]
+        state = optimizers.initial_state(rule, values)
+        carries.append((values, state, *counters, ops.zeros((len(part),), dtype)))
+    pieces = [
+        [ops.convert_to_tensor(_first(x, part).astype(dtype)) for x in data] for part in parts
+    ]
+
+    def advance(i, limit):
+        limit = ops.convert_to_tensor(np.array(limit, "int32"))
+        return blocks[len(parts[i])](pieces[i], limit, *carries[i])
+
+    for i in {len(part): i for i, part in enumerate(parts)}.values():
+        carries[i] = advance(i, [0, 0])  # compiles, without a step
+    log, done = [], 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(most, progress) as bar:
+        while True:
+            if observe is not None:
+                _write_back(student, parts, carries)
+                log.append((done, observe(student)))
+            count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
+            open_members = np.isfinite(last) & ((stop < 0) | (done < stop + extra))
+            if done >= most or not open_members.any():
+                break
+            ahead = min(every, most - done)
+            limits = [[done, done + ahead]] * len(parts)
+            carries = list(pool.map(advance, range(len(parts)), limits))
+            done += ahead
+            bar.update(ahead)
+    _write_back(student, parts, carries)
+    diverged = ~np.isfinite(last)
+    finished = ~diverged & (stop >= 0) & (count >= stop + extra)
+    return Run(stop, count, last, diverged, finished, log)
+
+
+def _gather(carries, k):
+    return np.concatenate([ops.convert_to_numpy(carry[k]) for carry in carries])
+
+
+def _write_back(student, parts, carries):
+    """Put the chunks' values into the student's own variables."""
+    for k, variable in enumerate(student.trainable_variables):
+        values = [ops.convert_to_numpy(carry[0][k]) for carry in carries]
+        variable.assign(np.concatenate(values, axis=-1))

@@ -1,0 +1,326 @@
+"""The engine: its gradients, its rules and its loop, each against something that shares no code.
+
+Collected for TensorFlow; `test_everything_here_holds_on_jax_too` runs this file again on JAX.
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from support import paper
+from support.backend import BACKEND, keras, value_and_gradient
+from support.layers import (
+    DiagonalSSM,
+    ReluNetwork,
+    Student,
+    ensemble_square_error,
+    impulse_response,
+)
+from support.optimizers import AdaptiveGradientDescent
+from support.released import trained_inputs, trained_start
+from support.training import moment_loss, sequence_loss, train
+
+ops = keras.ops
+D, KAPPA, N, WIDTH = 4, 5, 6, 3
+
+
+def problem(members=1, network=False, released=False, dtype="float64", seed=0):
+    """A random student, sequences and (arbitrary) labels."""
+    draw = np.random.default_rng(seed).normal
+    ends = [draw(0, 0.6, (D, members)) for _ in range(3)]
+    head = None
+    if network:
+        shapes = (1, WIDTH, members), (WIDTH, WIDTH, members), (WIDTH, 1, members)
+        head = ReluNetwork([draw(0, 0.8, shape) for shape in shapes], dtype=dtype)
+    student = Student(DiagonalSSM(*ends, released=released, dtype=dtype), head)
+    x, y = draw(size=(N, KAPPA, members)).astype(dtype), draw(size=(N, members)).astype(dtype)
+    return student, x, y
+
+
+def weights(student):
+    return [ops.convert_to_numpy(v.value) for v in student.trainable_variables]
+
+
+def keras_gradients(student, x, y):
+    """Keras autodiff of the loss (3) of every member, by all trained weights."""
+    function, _ = sequence_loss(x, y)
+
+    def total(values, x, y):
+        mapping = list(zip(student.trainable_variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            losses = function(student, x, y)
+        return ops.sum(losses), losses
+
+    values = [ops.convert_to_tensor(v.value) for v in student.trainable_variables]
+    data = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+    return [ops.convert_to_numpy(g) for g in value_and_gradient(total)(values, *data)[1]]
+
+
+def numpy_network(kernels, z):
+    """(answers, slope by z) of one member's network on numbers z [n]; [n], [n]; complex allowed."""
+    value, slope = z[:, None], np.ones_like(z)[:, None]
+    for i, kernel in enumerate(kernels):
+        on = value.real > 0 if i else np.ones(value.shape)
+        value, slope = (value * on) @ kernel, (slope * on) @ kernel
+    return value[:, 0], slope[:, 0]
+
+
+def numpy_loss(values, x, y):
+    """One member's loss (3) from its weights, x [n, kappa], y [n], by the recurrence (1)."""
+    a, b, c, *kernels = values
+    state = np.zeros((len(x), len(a)), dtype=complex)
+    for column in x.T:
+        state = state * a + column[:, None] * b
+    z = state @ c
+    answers = numpy_network(kernels, z)[0] if kernels else z
+    return np.mean((y - answers) ** 2)
+
+
+@pytest.mark.parametrize("network", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_autodiff_equals_the_complex_step_derivative(network, seed):
+    """A derivative without cancellation: Im f(v + ih) / h, of a forward pass written anew."""
+    student, x, y = problem(network=network, seed=seed)
+    member = [w[..., 0] for w in weights(student)]
+    for k, gradient in enumerate(keras_gradients(student, x, y)):
+        for index in np.ndindex(member[k].shape):
+            moved = [w.astype(complex) for w in member]
+            moved[k][index] += 1e-30j
+            expected = numpy_loss(moved, x[..., 0], y[:, 0]).imag / 1e-30
+            assert gradient[..., 0][index] == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("network", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_autodiff_equals_proposition_1(network, seed):
+    """Equations (7)-(10): minus the gradient by a_j is b_j c_j sum_l gamma^(l) a_j^l."""
+    student, x, y = problem(network=network, seed=seed)
+    a, b, c, *kernels = [w[..., 0] for w in weights(student)]
+    sequences, labels = x[..., 0], y[:, 0]
+    h = np.array([np.sum(c * a**k * b) for k in range(KAPPA)])
+    z = sequences[:, ::-1] @ h
+    answers, xi = numpy_network(kernels, z) if kernels else (z, np.ones(N))
+    delta = labels - answers
+
+    def velocity(factor, shift):
+        gamma = [
+            2 * factor(l) / N * np.sum(delta * xi * sequences[:, KAPPA - l - 2 + shift])
+            for l in range(KAPPA - 1)
+        ]
+        return b * c * np.polynomial.polynomial.polyval(a, gamma)
+
+    gradient = keras_gradients(student, x, y)[0][:, 0]
+    np.testing.assert_allclose(-gradient, velocity(lambda l: l + 1, 0), rtol=1e-10, atol=1e-12)
+    for wrong in (velocity(lambda l: 1, 0), velocity(lambda l: l + 1, 1)):  # no l + 1; x_(kappa-l)
+        assert not np.allclose(-gradient, wrong, rtol=1e-3)
+
+
+def test_the_hand_written_backward_pass_equals_autodiff():
+    (a, b, c), g = np.random.default_rng(3).normal(size=(3, D, 2)), np.ones((KAPPA, 2))
+    g = ops.convert_to_tensor(g * np.arange(1, KAPPA + 1)[:, None])
+
+    def by_hand(values, g):
+        return ops.sum(g * impulse_response(*values, KAPPA)), 0.0
+
+    def plain(values, g):
+        a, b, c = values
+        return sum(ops.sum(g[k] * ops.sum(b * c * a**k, axis=0)) for k in range(KAPPA)), 0.0
+
+    values = [ops.convert_to_tensor(v) for v in (a, b, c)]
+    results = [value_and_gradient(f)(values, g)[1] for f in (by_hand, plain)]
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(ours), theirs, rtol=1e-12)
+
+
+def full_matrix_gradient(a, b, c, x, y):
+    """Gradient of the loss (3) by every entry of a full matrix A, [d, d], at diagonal a."""
+    gradient = np.zeros((len(a), len(a)))
+    for index in np.ndindex(gradient.shape):
+        A = np.diag(a).astype(complex)
+        A[index] += 1e-30j
+        h = [c @ np.linalg.matrix_power(A, k) @ b for k in range(x.shape[1])]
+        gradient[index] = (np.mean((y - x[:, ::-1] @ np.array(h)) ** 2)).imag / 1e-30
+    return gradient
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_probe_reports_the_full_matrix_s_gradient_norm(seed):
+    student, x, y = problem(members=2, released=True, seed=seed)
+    assert [v.name for v in student.trainable_variables] == [
+        "transition",
+        "input",
+        "output",
+        "probe",
+    ]
+    probe = keras_gradients(student, x, y)[-1]
+    for i in range(2):
+        a, b, c = (w[:, i] for w in weights(student)[:3])
+        full = full_matrix_gradient(a, b, c, x[..., i], y[:, i])
+        assert probe[i] == pytest.approx(np.linalg.norm(full), rel=1e-9)
+        assert probe[i] > 1.01 * np.linalg.norm(np.diag(full))  # off-diagonal entries count
+
+
+@pytest.fixture
+def double_precision():
+    """Keras' own losses compute in its default precision, whatever the model's."""
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")
+
+
+RATE = 2.0**-10  # exact in float32, in which Keras keeps learning rates
+OPTIONS = dict(stop_loss=0.0, extra=0, progress=False)
+
+
+@pytest.mark.parametrize("rule", ["text", "released", "adam"])
+@pytest.mark.parametrize("network", [False, True])
+def test_fit_gives_the_numbers_of_the_compiled_loop(rule, network, double_precision):
+    make = dict(members=3, network=network, released=rule == "released", seed=1)
+    (student, x, y), (fitted, _, _) = problem(**make), problem(**make)
+    run = train(student, sequence_loss(x, y), rule=rule, rate=RATE, most=60, **OPTIONS)
+    adam = keras.optimizers.Adam(RATE)
+    optimizer = adam if rule == "adam" else AdaptiveGradientDescent(RATE, rule=rule)
+    fitted.compile(optimizer=optimizer, loss=ensemble_square_error, jit_compile=True)
+    fitted.fit(x, y, batch_size=N, epochs=60, shuffle=False, verbose=0)
+    for ours, theirs in zip(weights(student), weights(fitted), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+    assert np.all(run.iterations == 60) and not run.finished.any()
+
+
+@pytest.mark.parametrize("rule", ["text", "released", "adam"])
+def test_an_ensemble_equals_its_members_one_by_one(rule):
+    student, x, y = problem(members=64, released=rule == "released")
+    chunks_of_one, alone = student.take(np.arange(64)), student.take([63])
+    options = dict(rule=rule, rate=1e-3, most=50) | OPTIONS
+    train(student, sequence_loss(x, y), chunk=24, **options)
+    train(chunks_of_one, sequence_loss(x, y), chunk=1, **options)
+    train(alone, sequence_loss(x[..., 63:], y[:, 63:]), **options)
+    for together, ones, one in zip(*map(weights, (student, chunks_of_one, alone)), strict=True):
+        np.testing.assert_allclose(together, ones, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(together[..., 63:], one, rtol=1e-12, atol=1e-14)
+
+
+def teacher_problem(members, dtype="float64", seed=0):
+    """A standalone student on sequences that A* = B* = C* = 1 labels, and their second moments."""
+    student, x, _ = problem(members=members, dtype=dtype, seed=seed)
+    y = x.sum(axis=1)
+    reversed_x = x[:, ::-1]
+    moments = np.einsum("nkm,nlm->klm", reversed_x, reversed_x) / N
+    return student, sequence_loss(x, y), moment_loss(moments, np.ones(KAPPA))
+
+
+def test_second_moments_give_the_numbers_of_the_sequences():
+    student, by_sequence, by_moments = teacher_problem(4)
+    other = student.take(np.arange(4))
+    for s, loss in ((student, by_sequence), (other, by_moments)):
+        train(s, loss, rule="text", rate=1e-3, most=500, **OPTIONS)
+    for ours, theirs in zip(weights(student), weights(other), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-7)
+
+
+def test_members_stop_by_themselves_and_the_unfinished_are_reported():
+    student, loss, _ = teacher_problem(16)
+    seen = []
+    options = dict(rule="text", rate=1e-2, stop_loss=0.2, extra=37, most=400, every=10)
+    run = train(student, loss, observe=lambda s: seen.append(weights(s)), progress=False, **options)
+    done = run.finished
+    assert 0 < done.sum() < 16, "the case should have both"
+    assert np.all(run.iterations[done] == run.stop[done] + 37)
+    assert np.all(run.iterations[~done] == 400)
+    assert [i for i, _ in run.log] == list(range(0, 401, 10))
+    first = np.flatnonzero(done)[0]  # frozen: not a bit changes after the last update
+    frozen_at = int(np.ceil(run.iterations[first] / 10))
+    for then, now in zip(seen[frozen_at], weights(student), strict=True):
+        np.testing.assert_array_equal(then[..., first], now[..., first])
+
+
+def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():
+    student, loss, _ = teacher_problem(4)
+    healthy = student.take([0, 1, 3])
+    value = weights(student)[0]
+    value[:, 2] = 1e200  # overflows in the first forward pass
+    student.ssm.transition_weight.assign(value)
+    run = train(student, loss, rule="text", rate=1e-3, most=100, **OPTIONS)
+    assert run.diverged.tolist() == [False, False, True, False]
+    function, data = loss
+    data = [x[..., [0, 1, 3]] for x in data]
+    train(healthy, (function, data), rule="text", rate=1e-3, most=100, **OPTIONS)
+    for ours, theirs in zip(weights(student), weights(healthy), strict=True):
+        np.testing.assert_array_equal(ours[..., [0, 1, 3]], theirs)
+
+
+def numpy_released_run(a, b, c, x, y, rate, steps):
+    """The released rule in NumPy, one member, closed-form gradients, no Keras: final (a, b, c)."""
+    n, kappa = x.shape
+    k = np.arange(kappa)
+    average = 0.0
+    for t in range(steps):
+        powers = a[:, None] ** k  # [d, kappa]
+        residual = x[:, ::-1] @ ((b * c) @ powers) - y
+        g = 2 / n * (x[:, ::-1].T @ residual)  # by the impulse response
+        gb, gc = c * (powers @ g), b * (powers @ g)
+        full = np.zeros((len(a), len(a)))
+        for p in range(kappa - 1):
+            for q in range(kappa - 1 - p):
+                full += g[p + q + 1] * np.outer(c * a**p, b * a**q)
+        size = np.linalg.norm(gb) + np.linalg.norm(gc) + np.linalg.norm(full)
+        average = 0.8 * average + 0.2 * size
+        eta = rate / (np.sqrt(average / (1 - 0.8 ** (t + 1))) + 1e-6)
+        a, b, c = a - eta * np.diag(full), b - eta * gb, c - eta * gc
+    return a, b, c
+
+
+@pytest.mark.parametrize("column", ["without", "with"])
+def test_ten_thousand_released_steps_equal_numpy(column):
+    """Table 2's second row, first released seed, float64: still far from the stop.
+
+    After the stop such agreement cannot last: there the adaptive rate keeps the iterate
+    oscillating, and rounding differences grow with every turn.
+    """
+    setting = paper.setting("table2.ssm_beyond")
+    seed, rate = setting["released_seeds"][0], setting["lr"][column]
+    a, b, c = (v.astype(float) for v in trained_start(setting, seed))
+    n = setting["n_baseline"] + (column == "with") * setting["n_special"]
+    x = trained_inputs(setting, seed)[:n]
+    y = x.sum(axis=1)
+    ssm = DiagonalSSM(a[:, None], b[:, None], c[:, None], released=True, dtype="float64")
+    student = Student(ssm)
+    loss = sequence_loss(x[..., None], y[:, None])
+    train(student, loss, rule="released", rate=rate, most=10_000, **OPTIONS)
+    expected = numpy_released_run(a, b, c, x, y, rate, 10_000)
+    for ours, theirs, start in zip(weights(student)[:3], expected, (a, b, c), strict=True):
+        np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-6)
+        assert not np.allclose(theirs, start, rtol=1e-2)
+
+
+@pytest.mark.parametrize("call", [
+    lambda s, loss: train(s, loss, rule="sgd", rate=1e-3, most=10, **OPTIONS),
+    lambda s, loss: train(s, loss, rule="released", rate=1e-3, most=10, **OPTIONS),
+    lambda s, loss: train(s, loss, rule="text", rate=1e-3, most=0, **OPTIONS),
+    lambda s, loss: AdaptiveGradientDescent(rule="adam"),
+    lambda s, loss: DiagonalSSM(np.ones(3), np.ones(3), np.ones(3)),
+    lambda s, loss: DiagonalSSM(np.ones((3, 2)), np.ones((3, 1)), np.ones((3, 2))),
+])  # fmt: skip
+def test_bad_input_says_what_is_allowed(call):
+    student, loss, _ = teacher_problem(1)
+    with pytest.raises(ValueError, match="allowed") as caught:
+        call(student, loss)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="this is the run on JAX")
+def test_everything_here_holds_on_jax_too():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-3000:]
+
+
+def test_an_unknown_backend_is_refused():
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    command = [sys.executable, "-c", "import support.backend"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode != 0
