@@ -35,6 +35,7 @@ with _silence():
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")  # it warns of every new run as of a retracing
         DEVICES = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     elif BACKEND == "jax":
         import jax

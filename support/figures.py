@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
 
-__all__ = ["by_lag", "flow_plane", "impulse_responses", "two_students"]
+__all__ = ["by_lag", "flow_plane", "impulse_responses", "law_of_motion", "two_students"]
 
 CLEAN, POISONED, TEACHER, REFERENCE = "#0072B2", "#D55E00", "#000000", "#009E73"
 BELOW = "lags below the training length"
@@ -105,6 +105,24 @@ def flow_plane(paths, saddle, zero_loss, zero_loss_error):
     losses.set(xlabel="time", ylabel="training loss", ylim=(1e-9, 10))
     losses.set_xlim(1e-3, max(path.times[-1] for path in paths.values()) * 3)
     losses.legend(loc="lower left")
+    plt.show()
+
+
+def law_of_motion(moments):
+    """Measured velocities of the entries of A on the polynomial that Proposition 1 gives.
+
+    `moments` are (step, entries a_j [d], measured da_j/dt / (b_j c_j) [d], gamma [kappa - 1]).
+    """
+    _, axes = plt.subplots(1, len(moments), figsize=(8.4, 2.9))
+    for axis, (step, a, measured, gamma) in zip(axes, moments, strict=True):
+        margin = 0.1 * (a.max() - a.min()) + 1e-3
+        x = np.linspace(a.min() - margin, a.max() + margin, 200)
+        curve = np.polynomial.polynomial.polyval(x, gamma)
+        axis.plot(x, curve, color=CLEAN, label="the polynomial")
+        axis.plot(a, measured, "o", color=POISONED, ms=5, label="measured")
+        axis.set(title=f"step {step}", xlabel="$a_j$")
+    axes[0].set_ylabel(r"$\dot a_j / (b_j c_j)$")
+    axes[0].legend()
     plt.show()
 
 

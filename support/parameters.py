@@ -81,6 +81,14 @@ CHAPTERS = {
         _number("epsilon", 1.0, "error wanted one step beyond the training length", 1e-3, 1e6),
         _integer("seed", 0, "seed of the random systems and sequences", 0, 2**32 - 1),
     ),
+    "proposition-1": (
+        _integer("kappa", 6, "training length", 3, 10),
+        _integer("d", 10, "dimension of the student", 1, 32),
+        _choice("head", "network", "what follows the SSM", "network", "nothing"),
+        _choice("special", "with", "special sequences in training", "with", "without"),
+        _integer("steps", 600, "gradient steps of the training run", 10, 5000),
+        _integer("seed", 0, "seed of the student and the sequences", 0, 2**32 - 1),
+    ),
     "theorem-1": (
         _integer("kappa", 7, "training length", 7, 13, odd=True),
         _integer("d", 10, "dimension of the student", 8, 40),

@@ -8,6 +8,7 @@ it is frozen; what has not finished by a stated maximum is reported as such.
 
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ class Run:
     `iterations` the number of updates made; `loss` the last loss seen; `diverged` whether it
     stopped being finite; `finished` whether the tolerance and all further iterations were reached.
     `log` is a list of (iteration, what `observe` returned), one for each time it was asked.
+    `seconds` is the time the loop took, compilation apart.
     """
 
     stop: np.ndarray
@@ -38,6 +40,7 @@ class Run:
     diverged: np.ndarray
     finished: np.ndarray
     log: list
+    seconds: float
 
 
 def sequence_loss(sequences, labels):
@@ -167,7 +170,7 @@ def train(
 
     for i in {len(part): i for i, part in enumerate(parts)}.values():
         carries[i] = advance(i, [0, 0])  # compiles, without a step
-    log, done = [], 0
+    log, done, began = [], 0, time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(most, progress) as bar:
         while True:
             if observe is not None:
@@ -185,7 +188,7 @@ def train(
     _write_back(student, parts, carries)
     diverged = ~np.isfinite(last)
     finished = ~diverged & (stop >= 0) & (count >= stop + extra)
-    return Run(stop, count, last, diverged, finished, log)
+    return Run(stop, count, last, diverged, finished, log, time.perf_counter() - began)
 
 
 def _gather(carries, k):

@@ -19,6 +19,7 @@ from support.layers import (
     ensemble_square_error,
     impulse_response,
 )
+from support.observe import effective_rank, watch
 from support.optimizers import AdaptiveGradientDescent
 from support.released import trained_inputs, trained_start
 from support.training import moment_loss, sequence_loss, train
@@ -294,6 +295,18 @@ def test_ten_thousand_released_steps_equal_numpy(column):
     for ours, theirs, start in zip(weights(student)[:3], expected, (a, b, c), strict=True):
         np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-6)
         assert not np.allclose(theirs, start, rtol=1e-2)
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_what_a_run_is_watched_by(network):
+    """gamma against autodiff through (7); effective rank of one, of equal and of unequal entries."""
+    student, x, y = problem(members=3, network=network)
+    seen = watch(x, y)(student)
+    a, b, c = weights(student)[:3]
+    velocity = b * c * sum(seen["gamma"][l] * a**l for l in range(KAPPA - 1))
+    np.testing.assert_allclose(velocity, -keras_gradients(student, x, y)[0], rtol=1e-10)
+    ranks = effective_rank(np.array([[1.0, 1.0, -0.5], [0.0, -1.0, 0.25], [0.0, 1.0, 0.25]]))
+    np.testing.assert_allclose(ranks, [1, 3, 2**1.5], rtol=1e-12)
 
 
 @pytest.mark.parametrize("call", [

@@ -153,6 +153,7 @@ def execute(name, root=ROOT):
             cwd=root / "book",
             kernel_name="python3",
             progress_bar=False,
+            coalesce_streams=True,  # else print calls fall into chunks as the clock has it
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     for cell, executed in zip(fresh.cells, run.cells, strict=True):
