@@ -299,7 +299,7 @@ def test_ten_thousand_released_steps_equal_numpy(column):
 
 @pytest.mark.parametrize("network", [False, True])
 def test_what_a_run_is_watched_by(network):
-    """gamma against autodiff through (7); effective rank of one, of equal and of unequal entries."""
+    """gamma against autodiff through (7); effective ranks that are known."""
     student, x, y = problem(members=3, network=network)
     seen = watch(x, y)(student)
     a, b, c = weights(student)[:3]

@@ -75,17 +75,19 @@ def ceilings():
 
 def main():
     flops, copy = ceilings()
-    print(f"{keras.backend.backend()} on {device()}; ceilings of this machine: "
-          f"{flops / 1e9:.0f} GFLOP/s (matrix product), {copy / 1e9:.0f} GB/s (copy)")  # fmt: skip
+    print(f"{keras.backend.backend()} on {device()}")
+    print(f"ceilings: {flops / 1e9:.0f} GFLOP/s (matrix product), {copy / 1e9:.0f} GB/s (copy)")
     fit, single = fit_rate(), rate(1, "text", 1_000_000)
-    print(
-        f"one student, steps/s: fit {fit:,.0f}, compiled loop {single:,.0f} ({single / fit:.0f} x)"
-    )
+    print(f"one student, steps/s: fit {fit:,.0f}, compiled {single:,.0f}, {single / fit:.0f} x")
     for rule, operations in (("text", TEXT), ("released", RELEASED)):
         fast = rate(4096, rule, 10_000)
-        print(f"4096 students, {rule:8s}: {fast:.2g} member-steps/s, of {operations} operations and "
-              f"{BYTES} bytes: {100 * fast * operations / flops:.0f} % of the product's rate; from "
-              f"memory it would need {100 * fast * BYTES / copy:.0f} % of the copy's")  # fmt: skip
+        print(f"4096 students, {rule}: {fast:.2g} member-steps/s")
+        print(
+            f"    {operations} operations each: {100 * fast * operations / flops:.0f} % of the product"
+        )
+        print(
+            f"    {BYTES} bytes each, had they no cache: {100 * fast * BYTES / copy:.0f} % of the copy"
+        )
     few, many = (1 / rate(256, "text", 100_000, n) for n in (18, 1_800_000))
     print(f"time per step, n = 1,800,000 over n = 18: {many / few:.2f}")
 
