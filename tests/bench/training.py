@@ -82,12 +82,9 @@ def main():
     for rule, operations in (("text", TEXT), ("released", RELEASED)):
         fast = rate(4096, rule, 10_000)
         print(f"4096 students, {rule}: {fast:.2g} member-steps/s")
-        print(
-            f"    {operations} operations each: {100 * fast * operations / flops:.0f} % of the product"
-        )
-        print(
-            f"    {BYTES} bytes each, had they no cache: {100 * fast * BYTES / copy:.0f} % of the copy"
-        )
+        product, memory = 100 * fast * operations / flops, 100 * fast * BYTES / copy
+        print(f"    at {operations} operations each: {product:.0f} % of the matrix product")
+        print(f"    at {BYTES} bytes each, had they no cache: {memory:.0f} % of the copy")
     few, many = (1 / rate(256, "text", 100_000, n) for n in (18, 1_800_000))
     print(f"time per step, n = 1,800,000 over n = 18: {many / few:.2f}")
 
