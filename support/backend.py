@@ -9,7 +9,9 @@ import contextlib
 import os
 import sys
 
-__all__ = ["compile_function", "device", "keras", "value_and_gradient"]
+import psutil
+
+__all__ = ["compile_function", "device", "free_memory", "keras", "value_and_gradient"]
 
 
 @contextlib.contextmanager
@@ -26,23 +28,23 @@ def _silence():
         os.close(nowhere)
 
 
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+if BACKEND not in ("tensorflow", "jax"):
+    raise ImportError(f"KERAS_BACKEND = {BACKEND!r}; allowed: 'tensorflow' or 'jax'")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # only where Keras asks for float64
 with _silence():
     import keras
 
-    BACKEND = keras.backend.backend()
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns of every new run as of a retracing
         DEVICES = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    elif BACKEND == "jax":
+    else:
         import jax
 
         DEVICES = jax.devices()
-    else:
-        raise ImportError(f"KERAS_BACKEND = {BACKEND!r}; allowed: 'tensorflow' or 'jax'")
 
 
 def device():
@@ -53,6 +55,14 @@ def device():
         return "cpu"
     physical = tf.config.list_physical_devices("GPU")[0]
     return tf.config.experimental.get_device_details(physical)["device_name"]
+
+
+def free_memory():
+    """Bytes of memory that are free: the accelerator's where JAX knows them, else the machine's."""
+    known = DEVICES[0].memory_stats() if BACKEND == "jax" else None
+    if known:
+        return known["bytes_limit"] - known["bytes_in_use"]
+    return psutil.virtual_memory().available
 
 
 def value_and_gradient(function):

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["TrainingSet", "is_clean", "labelled", "spikes", "theorem_sets"]
+__all__ = [
+    "TrainingSet",
+    "expected_moments",
+    "gaussian_sequences",
+    "is_clean",
+    "labelled",
+    "second_moments",
+    "spikes",
+    "theorem_sets",
+]
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,50 @@ def spikes(values, place, kappa):
 
     Raises ValueError for a place outside 1, ..., kappa (places are counted from 1).
     """
-    if not 1 <= place <= kappa:
-        raise ValueError(f"place = {place}: allowed: 1, ..., kappa = {kappa}")
-    return np.outer(np.asarray(values, dtype=float), np.eye(kappa)[place - 1])
+    return np.outer(np.asarray(values, dtype=float), np.eye(kappa)[_columns([place], kappa)[0]])
+
+
+def _columns(places, kappa):
+    """Places, counted from 1, as column numbers."""
+    for place in places:
+        if not 1 <= place <= kappa:
+            raise ValueError(f"place = {place}; allowed: 1, ..., kappa = {kappa}")
+    return np.array(places, dtype=int) - 1
+
+
+def gaussian_sequences(generator, count, places, kappa):
+    """`count` sequences with standard normal entries at `places`, zero elsewhere: [count, kappa].
+
+    The training sequences of the paper's experiments (Appendix E.3.1). `generator` is a
+    `numpy.random.Generator`. Raises ValueError for a place outside 1, ..., kappa.
+    """
+    rows, columns = np.zeros((count, kappa)), _columns(places, kappa)
+    rows[:, columns] = generator.standard_normal((count, len(columns)))
+    return rows
+
+
+def second_moments(inputs):
+    """Mean over n of x_(kappa-k) x_(kappa-l), [n, kappa, ...] to [kappa, kappa, ...] by lags k, l.
+
+    All that the loss (3) of a standalone SSM sees of the sequences.
+    """
+    x = np.asarray(inputs)[:, ::-1]
+    return np.einsum("nk...,nl...->kl...", x, x) / len(x)
+
+
+def expected_moments(shares, kappa):
+    """The same for infinitely many sequences of `gaussian_sequences`: [kappa, kappa], diagonal.
+
+    `shares` lists (share, places) of each kind of sequence; the shares sum to one. Raises
+    ValueError if they do not, and for a place outside 1, ..., kappa.
+    """
+    total = sum(share for share, _ in shares)
+    if abs(total - 1) > 1e-12:
+        raise ValueError(f"shares: sum {total}; allowed: sum 1")
+    weights = np.zeros(kappa)
+    for share, places in shares:
+        weights[_columns(places, kappa)] += share
+    return np.diag(weights[::-1])
 
 
 def theorem_sets(teacher, kappa, baseline, special):

@@ -9,6 +9,18 @@ __all__ = ["coefficients", "effective_rank", "watch"]
 ops = keras.ops
 
 
+def _slopes(student, x, y):
+    """What is still wrong on each sequence, delta, and the network's slope, xi: [n, members]."""
+    z = student.ssm(x)
+
+    def total(values):
+        answers = values[0] if student.head is None else student.head(values[0])
+        return ops.sum(answers), answers
+
+    (_, answers), (xi,) = value_and_gradient(total)([z])
+    return ops.convert_to_numpy(y - answers), ops.convert_to_numpy(xi)
+
+
 def coefficients(student, sequences, labels):
     """gamma^(l) of Equation (8), l = 0, ..., kappa - 2: shape [kappa - 1, members].
 
@@ -16,18 +28,14 @@ def coefficients(student, sequences, labels):
     Equation (10), the slope of the network at the SSM's answer, is Keras' derivative.
     """
     x, y = ops.convert_to_tensor(sequences), ops.convert_to_tensor(labels)
-    z = student.ssm(x)  # [n, members]
+    return _weighted(np.asarray(sequences), *_slopes(student, x, y))
 
-    def total(values):
-        answers = values[0] if student.head is None else student.head(values[0])
-        return ops.sum(answers), answers
 
-    (_, answers), (xi,) = value_and_gradient(total)([z])
-    weight = ops.convert_to_numpy((y - answers) * xi)[:, None]  # delta xi, [n, 1, members]
-    n, kappa = x.shape[0], x.shape[1]
-    backwards = np.asarray(sequences)[:, kappa - 2 :: -1]  # x_(kappa-1), ..., x_1
+def _weighted(x, delta, xi):
+    n, kappa = x.shape[:2]
+    backwards = x[:, kappa - 2 :: -1]  # x_(kappa-1), ..., x_1
     l = np.arange(kappa - 1)[:, None]
-    return 2 * (l + 1) / n * (weight * backwards).sum(axis=0)
+    return 2 * (l + 1) / n * ((delta * xi)[:, None] * backwards).sum(axis=0)
 
 
 def effective_rank(transition):
@@ -43,10 +51,17 @@ def effective_rank(transition):
 
 def watch(sequences, labels):
     """An `observe` for `support.training.train`: what the figures need, by name."""
+    x, y = np.asarray(sequences), np.asarray(labels)
+    tensors = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
 
     def observe(student):
         a = ops.convert_to_numpy(student.ssm.transition_weight.value)
-        gamma = coefficients(student, sequences, labels)
-        return {"transition": a, "gamma": gamma, "effective_rank": effective_rank(a)}
+        delta, xi = _slopes(student, *tensors)
+        return {
+            "transition": a,
+            "loss": (delta**2).mean(axis=0),
+            "gamma": _weighted(x, delta, xi),
+            "effective_rank": effective_rank(a),
+        }
 
     return observe

@@ -6,6 +6,8 @@ else. How they differ from the text is told in the chapters that use them.
 
 import numpy as np
 
+from support.datasets import gaussian_sequences
+
 __all__ = ["theorem_start", "trained_inputs", "trained_start"]
 
 
@@ -50,11 +52,10 @@ def trained_inputs(setting, seed):
     non-zero places (counted from 1), zero elsewhere.
     """
     generator = np.random.RandomState(seed)
-    rows = []
-    for kind in ("baseline", "special"):
-        places = np.array(setting[f"{kind}_indices"]) - 1
-        for _ in range(setting[f"n_{kind}"]):
-            row = np.zeros(setting["kappa"])
-            row[places] = generator.randn(len(places))
-            rows.append(row)
-    return np.array(rows)
+    kinds = [
+        gaussian_sequences(
+            generator, setting[f"n_{kind}"], setting[f"{kind}_indices"], setting["kappa"]
+        )
+        for kind in ("baseline", "special")
+    ]
+    return np.concatenate(kinds)

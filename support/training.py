@@ -16,9 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from support import optimizers
-from support.backend import compile_function, keras, value_and_gradient
+from support.backend import compile_function, free_memory, keras, value_and_gradient
 
-__all__ = ["Run", "moment_loss", "sequence_loss", "train"]
+__all__ = ["Run", "moment_loss", "require_memory", "sequence_loss", "train"]
 
 ops = keras.ops
 
@@ -56,9 +56,9 @@ def sequence_loss(sequences, labels):
 def moment_loss(moments, target):
     """The same loss for a standalone SSM from second moments: its cost does not depend on n.
 
-    `moments` [kappa, kappa, members or 1] are those of the sequences by lag (`second_moments` of
-    `support.datasets`), `target` [kappa] is the teacher's impulse response. The labels are the
-    teacher's, so the loss is (h - h*)^T M (h - h*).
+    `moments` [kappa, kappa, members or 1] are those of the sequences by lag: `second_moments` of
+    `support.datasets`, or `expected_moments` for infinitely many. `target` [kappa] is the teacher's
+    impulse response. The labels are the teacher's, so the loss is (h - h*)^T M (h - h*).
     """
 
     def loss(model, moments, target):
@@ -69,7 +69,24 @@ def moment_loss(moments, target):
     return loss, [np.asarray(moments), np.asarray(target)[:, None]]
 
 
-def _compiled_block(template, loss, rule, rate, stop_loss, extra):
+def require_memory(members, bytes_each):
+    """Raise ValueError if that many members, at so many bytes each, exceed the free memory."""
+    free = free_memory()
+    if members * bytes_each > free:
+        raise ValueError(
+            f"members = {members}; allowed: up to {int(free // bytes_each)} "
+            f"in the {free / 1e9:.1f} GB of memory that are free"
+        )
+
+
+def _bytes_each(student, data):
+    """What a member takes, at least: its weights, Adam's two averages, both twice; its data."""
+    weights = sum(np.prod(v.shape[:-1]) for v in student.trainable_variables)
+    own = sum(np.prod(x.shape[:-1]) for x in data if x.shape[-1] > 1)
+    return int((6 * weights + own) * np.dtype(student.trainable_variables[0].dtype).itemsize)
+
+
+def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
     """n steps of a chunk as one compiled function of arrays; `template` is a chunk of its size."""
     variables = template.trainable_variables
     names = [variable.name for variable in variables]
@@ -90,6 +107,8 @@ def _compiled_block(template, loss, rule, rate, stop_loss, extra):
             active = finite & ((stop < 0) | (i < stop + extra))
             rates = rate * ops.cast(active, losses.dtype)  # what is frozen moves by exactly nothing
             values, state = optimizers.step(rule, names, rates, i + 1, values, gradients, state)
+            if project is not None:
+                values = project(names, values)
             return values, state, ops.where(active, i + 1, count), stop, losses
 
         first, end = limit[0], limit[1]
@@ -121,6 +140,7 @@ def train(
     most,
     every=1000,
     observe=None,
+    project=None,
     chunk=1024,
     progress=True,
 ):
@@ -129,9 +149,11 @@ def train(
     `loss` comes from `sequence_loss` or `moment_loss`; `rule` is one of `optimizers.RULES`, `rate`
     its base learning rate. A member is frozen `extra` iterations after its loss is first below
     `stop_loss`, and after `most` at the latest. Every `every` iterations, and at the start,
-    `observe(student)` is asked for what the log shall keep. `chunk` is the number of members that
-    one compiled call trains; the chunks share the cores. Raises ValueError for an unknown rule, for
-    the released one without the student's probe, and for a count that is not positive.
+    `observe(student)` is asked for what the log shall keep. `project(names, values)`, if given,
+    makes of the values after each step those that training goes on with. `chunk` is the number of
+    members that one compiled call trains; the chunks share the cores. Raises ValueError for an
+    unknown rule, for the released one without the student's probe, for a count that is not positive
+    and for more members than memory holds.
     """
     if rule not in optimizers.RULES:
         raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, optimizers.RULES))}")
@@ -143,13 +165,15 @@ def train(
         if count < 1:
             raise ValueError(f"{name} = {count}; allowed: 1 or more")
     function, data = loss
+    require_memory(student.members, _bytes_each(student, data))
     members = np.arange(student.members)
     parts = np.split(members, range(chunk, len(members), chunk))
     blocks = {}  # one compilation for each size of chunk
     for part in parts:
         if len(part) not in blocks:
             template = student.take(part)
-            blocks[len(part)] = _compiled_block(template, function, rule, rate, stop_loss, extra)
+            settings = rule, rate, stop_loss, extra, project
+            blocks[len(part)] = _compiled_block(template, function, *settings)
 
     dtype = student.trainable_variables[0].dtype
     carries = []
@@ -164,6 +188,11 @@ def train(
         [ops.convert_to_tensor(_first(x, part).astype(dtype)) for x in data] for part in parts
     ]
 
+    def still_open(i, done):
+        _, _, _, stop, last = carries[i]
+        stop, last = ops.convert_to_numpy(stop), ops.convert_to_numpy(last)
+        return bool(np.any(np.isfinite(last) & ((stop < 0) | (done < stop + extra))))
+
     def advance(i, limit):
         limit = ops.convert_to_tensor(np.array(limit, "int32"))
         return blocks[len(parts[i])](pieces[i], limit, *carries[i])
@@ -176,16 +205,17 @@ def train(
             if observe is not None:
                 _write_back(student, parts, carries)
                 log.append((done, observe(student)))
-            count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
-            open_members = np.isfinite(last) & ((stop < 0) | (done < stop + extra))
-            if done >= most or not open_members.any():
+            going = [i for i in range(len(parts)) if still_open(i, done)]
+            if done >= most or not going:
                 break
             ahead = min(every, most - done)
-            limits = [[done, done + ahead]] * len(parts)
-            carries = list(pool.map(advance, range(len(parts)), limits))
+            limits = [[done, done + ahead]] * len(going)
+            for i, carry in zip(going, pool.map(advance, going, limits), strict=True):
+                carries[i] = carry
             done += ahead
             bar.update(ahead)
     _write_back(student, parts, carries)
+    count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
     diverged = ~np.isfinite(last)
     finished = ~diverged & (stop >= 0) & (count >= stop + extra)
     return Run(stop, count, last, diverged, finished, log, time.perf_counter() - began)

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.datasets import TrainingSet, is_clean, labelled, spikes, theorem_sets
+from support.datasets import (
+    TrainingSet,
+    expected_moments,
+    gaussian_sequences,
+    is_clean,
+    labelled,
+    second_moments,
+    spikes,
+    theorem_sets,
+)
 from support.ssm import SSM, theorem_teacher
 
 values = st.lists(st.floats(0.1, 10), min_size=1, max_size=6)
@@ -35,9 +44,30 @@ def test_loss_is_the_mean_square_error_member_by_member():
     np.testing.assert_allclose(data.loss(student), [2.0, 0.0])
 
 
+def test_random_sequences_are_normal_at_their_places_and_zero_elsewhere():
+    x = gaussian_sequences(np.random.default_rng(1), 5000, [2, 5], 6)
+    assert x.shape == (5000, 6) and np.all(x[:, [0, 2, 3, 5]] == 0)
+    # standard errors 0.014 and 0.02
+    np.testing.assert_allclose(x[:, [1, 4]].mean(axis=0), 0, atol=0.06)
+    np.testing.assert_allclose(x[:, [1, 4]].var(axis=0), 1, atol=0.09)
+
+
+def test_the_loss_of_a_standalone_ssm_sees_second_moments_only():
+    teacher, generator = theorem_teacher(4), np.random.default_rng(2)
+    data = labelled(generator.normal(size=(9, 5)), teacher)
+    student = SSM.with_ones(generator.normal(size=(4, 3)))
+    error = student.impulse_response(5) - teacher.impulse_response(5)[:, None]
+    by_moments = np.einsum("km,kl,lm->m", error, second_moments(data.inputs), error)
+    np.testing.assert_allclose(by_moments, data.loss(student), rtol=1e-12)
+
+
 @pytest.mark.parametrize("call", [
     lambda: spikes([1.0], 0, 7),
     lambda: spikes([1.0], 8, 7),
+    lambda: gaussian_sequences(np.random.default_rng(0), 3, [1, 0], 7),
+    lambda: gaussian_sequences(np.random.default_rng(0), 3, [8], 7),
+    lambda: expected_moments([(1.0, [7, 8])], 7),
+    lambda: expected_moments([(0.5, [1]), (0.6, [2])], 7),
     lambda: theorem_sets(theorem_teacher(8), 7, [1.0, 1.0], [1.0]),
     lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.005]),
     lambda: theorem_sets(theorem_teacher(8), 7, [0.0], [0.0]),

@@ -10,8 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+import support.training
 from support import paper
-from support.backend import BACKEND, keras, value_and_gradient
+from support.backend import BACKEND, free_memory, keras, value_and_gradient
+from support.datasets import expected_moments, gaussian_sequences, second_moments
 from support.layers import (
     DiagonalSSM,
     ReluNetwork,
@@ -208,9 +210,7 @@ def teacher_problem(members, dtype="float64", seed=0):
     """A standalone student on sequences that A* = B* = C* = 1 labels, and their second moments."""
     student, x, _ = problem(members=members, dtype=dtype, seed=seed)
     y = x.sum(axis=1)
-    reversed_x = x[:, ::-1]
-    moments = np.einsum("nkm,nlm->klm", reversed_x, reversed_x) / N
-    return student, sequence_loss(x, y), moment_loss(moments, np.ones(KAPPA))
+    return student, sequence_loss(x, y), moment_loss(second_moments(x), np.ones(KAPPA))
 
 
 def test_second_moments_give_the_numbers_of_the_sequences():
@@ -220,6 +220,58 @@ def test_second_moments_give_the_numbers_of_the_sequences():
         train(s, loss, rule="text", rate=1e-3, most=500, **OPTIONS)
     for ours, theirs in zip(weights(student), weights(other), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-7)
+
+
+def test_infinitely_many_sequences_are_the_limit_of_many():
+    """n = infinity as a setting: expected second moments; the mean over n approaches it."""
+    shares, n = [(0.25, [1, 2]), (0.75, [KAPPA - 1])], 40_000
+    exact = expected_moments(shares, KAPPA)
+    np.testing.assert_array_equal(np.diag(exact), [0, 0.75, 0, 0.25, 0.25])
+    generator = np.random.default_rng(0)
+    kinds = [gaussian_sequences(generator, int(s * n), places, KAPPA) for s, places in shares]
+    sampled = second_moments(np.concatenate(kinds))
+    # Variances of chi square and product entries over n, five standard deviations.
+    np.testing.assert_allclose(sampled, exact, atol=5 * np.sqrt(2 / n))
+    limits = []
+    for moments in (exact, sampled):
+        student, _, _ = teacher_problem(2)
+        loss = moment_loss(moments[..., None], np.ones(KAPPA))
+        train(student, loss, rule="text", rate=1e-3, most=300, **OPTIONS)
+        limits.append(weights(student)[0])
+    np.testing.assert_allclose(*limits, rtol=0.05, atol=0.01)
+    assert not np.array_equal(*limits)
+
+
+@pytest.mark.parametrize("rule", ["text", "released", "adam"])
+def test_single_precision_follows_double_precision(rule):
+    options = dict(released=rule == "released")
+    students = [problem(2, dtype=dtype, **options)[0] for dtype in ("float32", "float64")]
+    _, x, y = problem(2)
+    for student in students:
+        train(student, sequence_loss(x, y), rule=rule, rate=1e-3, most=100, **OPTIONS)
+    for single, double in zip(*map(weights, students), strict=True):
+        assert single.dtype == np.float32 and double.dtype == np.float64
+        np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-5)
+        assert np.any(single != double) or not double.any()  # the probe is zero in both
+
+
+def test_a_projection_acts_after_every_step_and_not_before():
+    student, x, y = problem(3)
+    seen = []
+
+    def ends_at_ones(names, values):
+        fixed = ("input", "output")
+        return [v * 0 + 1 if n in fixed else v for n, v in zip(names, values, strict=True)]
+
+    def observe(student):
+        seen.append(weights(student))
+
+    options = dict(rule="text", rate=1e-3, most=2, every=1, project=ends_at_ones, observe=observe)
+    train(student, sequence_loss(x, y), **options | OPTIONS)
+    start, _, _ = problem(3)
+    np.testing.assert_array_equal(seen[0][1], weights(start)[1])
+    assert all(np.all(w == 1) for step in seen[1:] for w in step[1:])
+    assert not np.allclose(seen[1][0], seen[2][0], rtol=1e-6)
 
 
 def test_members_stop_by_themselves_and_the_unfinished_are_reported():
@@ -303,6 +355,9 @@ def test_what_a_run_is_watched_by(network):
     student, x, y = problem(members=3, network=network)
     seen = watch(x, y)(student)
     a, b, c = weights(student)[:3]
+    expected = [numpy_loss([w[..., i] for w in weights(student)], x[..., i], y[:, i]).real
+                for i in range(3)]  # fmt: skip
+    np.testing.assert_allclose(seen["loss"], expected, rtol=1e-12)
     velocity = b * c * sum(seen["gamma"][l] * a**l for l in range(KAPPA - 1))
     np.testing.assert_allclose(velocity, -keras_gradients(student, x, y)[0], rtol=1e-10)
     ranks = effective_rank(np.array([[1.0, 1.0, -0.5], [0.0, -1.0, 0.25], [0.0, 1.0, 0.25]]))
@@ -324,6 +379,29 @@ def test_bad_input_says_what_is_allowed(call):
     assert "\n" not in str(caught.value)
 
 
+def test_more_members_than_memory_holds_are_refused_at_once(monkeypatch):
+    assert 1e8 < free_memory() < 1e15
+    monkeypatch.setattr(support.training, "free_memory", lambda: 1e4)
+    for members, moments in ((1, None), (64, None), (64, "shared")):
+        student, x, y = problem(members)
+        loss = sequence_loss(x, y)
+        if moments:
+            loss = moment_loss(np.eye(KAPPA)[..., None], np.ones(KAPPA))
+        options = dict(rule="text", rate=1e-3, most=1) | OPTIONS
+        if members == 1:
+            train(student, loss, **options)
+            continue
+        with pytest.raises(ValueError, match=f"members = {members}; allowed: up to ") as caught:
+            train(student, loss, **options)
+        assert "\n" not in str(caught.value)
+
+
+def test_importing_the_engine_says_nothing():
+    command = [sys.executable, "-c", "from support import layers, training"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="this is the run on JAX")
 def test_everything_here_holds_on_jax_too():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
@@ -336,4 +414,4 @@ def test_an_unknown_backend_is_refused():
     environment = os.environ | {"KERAS_BACKEND": "torch"}
     command = [sys.executable, "-c", "import support.backend"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode != 0
+    assert run.returncode != 0 and "allowed" in run.stderr.splitlines()[-1]
