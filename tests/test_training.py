@@ -4,8 +4,10 @@ Collected for TensorFlow; `test_everything_here_holds_on_jax_too` runs this file
 """
 
 import os
+import pty
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import pytest
@@ -400,6 +402,17 @@ def test_importing_the_engine_says_nothing():
     command = [sys.executable, "-c", "from support import layers, training"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_progress_shows_in_a_terminal_and_nowhere_else():
+    run = [sys.executable, "-c", "from support.training import _progress\n"
+           "with _progress(8, True) as bar: bar.update(8)"]  # fmt: skip
+    quiet = subprocess.run(run, capture_output=True, text=True)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    subprocess.run(run, stdin=slave, stdout=slave, stderr=slave, check=True)
+    assert b"100%" in os.read(master, 10_000)
 
 
 @pytest.mark.skipif(BACKEND == "jax", reason="this is the run on JAX")

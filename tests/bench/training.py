@@ -1,15 +1,22 @@
 """How fast the engine trains, as ratios within one run (`make bench`).
 
+With the argument `store` it measures ensembles of 10^4, 10^5 and 10^6 instead and keeps the rates
+as the stored result "speed.DEVICE".
+
 Table 1's second row: d = 10, kappa = 6, 18 sequences, float32, second moments. Compilation is
 excluded. Beside the rates stand the machine's own ceilings, measured in the same run, and the share
 of them that is reached.
 """
 
+import re
+import sys
 import time
+from datetime import date
 
 import numpy as np
 
-from support.backend import device, keras
+from support import results
+from support.backend import BACKEND, device, keras
 from support.layers import DiagonalSSM, Student, ensemble_square_error
 from support.optimizers import AdaptiveGradientDescent
 from support.training import moment_loss, train
@@ -33,10 +40,10 @@ def problem(members, n=N):
     return (a, b, c), x.astype("float32"), loss
 
 
-def rate(members, rule, steps, n=N):
+def rate(members, rule, steps, n=N, **options):
     """Member-steps a second of the compiled loop, the best of three runs."""
     ends, _, loss = problem(members, n)
-    options = dict(rule=rule, rate=1e-3, stop_loss=0.0, extra=0, progress=False)
+    options |= dict(rule=rule, rate=1e-3, stop_loss=0.0, extra=0, progress=False)
     seconds = []
     for _ in range(3):
         student = Student(DiagonalSSM(*ends, released=rule == "released"))
@@ -73,6 +80,28 @@ def ceilings():
     return 2 * 2048**3 / min(times["product"]), 2 * b.nbytes / min(times["copy"])
 
 
+def store():
+    """Measure by size of the ensemble and store; an accelerator takes it as one chunk."""
+    on_cpu = device() == "cpu"
+    rates = {
+        rule: {
+            str(members): rate(
+                members, rule, 2 * 10**8 // members, chunk=1024 if on_cpu else members
+            )
+            for members in (10**4, 10**5, 10**6)
+        }
+        for rule in ("text", "released")
+    }
+    key = results.make_key(
+        "speed." + re.sub(r"\W+", "-", device().lower()),
+        settings={"d": D, "kappa": KAPPA, "loss": "second moments", "backend": BACKEND},
+        seeds=[0], rule="text and released", precision="float32", device=device(),
+        libraries=["keras", BACKEND],
+    )  # fmt: skip
+    values = {"date": date.today().isoformat(), "member-steps per second": rates}
+    print(results.store(key, values).read_text())
+
+
 def main():
     flops, copy = ceilings()
     print(f"{keras.backend.backend()} on {device()}")
@@ -90,4 +119,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    store() if "store" in sys.argv else main()
