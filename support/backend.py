@@ -82,4 +82,6 @@ def value_and_gradient(function):
 
 def compile_function(function):
     """The function compiled by XLA."""
-    return jax.jit(function) if BACKEND == "jax" else tf.function(function, jit_compile=True)
+    if BACKEND == "jax":
+        return jax.jit(function)
+    return tf.function(function, jit_compile=True, autograph=False)

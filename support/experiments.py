@@ -1,6 +1,7 @@
-"""The paper's table cells: how a cell's students start, are trained and are judged.
+"""The first row of Tables 1 and 2: gradient flow in Theorem 1's own setting (Appendix E.3.2).
 
-So far the first row of Tables 1 and 2, Theorem 1's own setting (Appendix E.3.2).
+How its students start, where the flow leads them and how they are judged. The trained rows and
+the figures are in `support.trained`.
 """
 
 from dataclasses import dataclass, field
@@ -38,8 +39,7 @@ class TheoremSetting:
     gap: float = field(init=False)
 
     def __post_init__(self):
-        gap = 0.05 * np.exp(self.diff_exponent * np.log10(self.sd_A))
-        object.__setattr__(self, "gap", float(gap))
+        object.__setattr__(self, "gap", paper.initial_gap(self.sd_A, self.diff_exponent))
 
     @classmethod
     def of_table(cls, table):

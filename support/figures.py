@@ -108,21 +108,30 @@ def flow_plane(paths, saddle, zero_loss, zero_loss_error):
     plt.show()
 
 
-def law_of_motion(moments):
-    """Measured velocities of the entries of A on the polynomial that Proposition 1 gives.
+def law_of_motion(rows):
+    """Velocities of the entries of A on the polynomial that Proposition 1 gives.
 
-    `moments` are (step, entries a_j [d], measured da_j/dt / (b_j c_j) [d], gamma [kappa - 1]).
+    `rows` maps "without" and "with" to moments (step, entries a_j [d], da_j/dt / (b_j c_j) [d],
+    gamma [kappa - 1]).
     """
-    _, axes = plt.subplots(1, len(moments), figsize=(8.4, 2.9))
-    for axis, (step, a, measured, gamma) in zip(axes, moments, strict=True):
-        margin = 0.1 * (a.max() - a.min()) + 1e-3
-        x = np.linspace(a.min() - margin, a.max() + margin, 200)
-        curve = np.polynomial.polynomial.polyval(x, gamma)
-        axis.plot(x, curve, color=CLEAN, label="the polynomial")
-        axis.plot(a, measured, "o", color=POISONED, ms=5, label="measured")
-        axis.set(title=f"step {step}", xlabel="$a_j$")
-    axes[0].set_ylabel(r"$\dot a_j / (b_j c_j)$")
-    axes[0].legend()
+    shape = len(rows), max(map(len, rows.values()))
+    _, axes = plt.subplots(*shape, figsize=(8.4, 2.6 * len(rows)), squeeze=False)
+    for (column, moments), line in zip(rows.items(), axes, strict=True):
+        for axis, (step, a, measured, gamma) in zip(line, moments, strict=True):
+            low, high = min(a.min(), 0), max(a.max(), 0)
+            x = np.linspace(low - 0.08 * (high - low), high + 0.08 * (high - low), 200)
+            curve = np.polynomial.polynomial.polyval(x, gamma)
+            axis.axhline(0, color="0.8", lw=0.8)
+            axis.plot(x, curve, color=CLEAN, label="the polynomial")
+            axis.plot(a, measured, "o", color=POISONED, ms=5, alpha=0.6, label="measured")
+            axis.plot(0, gamma[0], "o", color="black", mfc="none", ms=9, label=r"$\gamma^{(0)}$")
+            axis.set_title(f"step {step:,}, {column}", pad=10)
+            axis.ticklabel_format(axis="y", scilimits=(-3, 4), useMathText=True)
+    for axis in axes[-1]:
+        axis.set_xlabel("$a_j$")
+    for axis in axes[:, 0]:
+        axis.set_ylabel(r"$\dot a_j / (b_j c_j)$")
+    axes[0, 0].legend()
     plt.show()
 
 

@@ -4,34 +4,33 @@ import numpy as np
 
 from support.backend import keras, value_and_gradient
 
-__all__ = ["coefficients", "effective_rank", "watch"]
+__all__ = ["coefficients", "effective_rank", "errors_and_slopes", "watch"]
 
 ops = keras.ops
 
 
-def _slopes(student, x, y):
-    """What is still wrong on each sequence, delta, and the network's slope, xi: [n, members]."""
-    z = student.ssm(x)
+def errors_and_slopes(head, outputs, labels):
+    """delta of Equation (9) and xi of Equation (10), both [n, members].
+
+    `head` is what follows the SSM, a function of its `outputs` [n, members] whose slope Keras
+    finds, or None; `labels` are [n, members or 1].
+    """
 
     def total(values):
-        answers = values[0] if student.head is None else student.head(values[0])
+        answers = values[0] if head is None else head(values[0])
         return ops.sum(answers), answers
 
-    (_, answers), (xi,) = value_and_gradient(total)([z])
-    return ops.convert_to_numpy(y - answers), ops.convert_to_numpy(xi)
+    outputs = ops.convert_to_tensor(outputs)
+    (_, answers), (xi,) = value_and_gradient(total)([outputs])
+    return np.asarray(labels) - ops.convert_to_numpy(answers), ops.convert_to_numpy(xi)
 
 
-def coefficients(student, sequences, labels):
+def coefficients(sequences, delta, xi):
     """gamma^(l) of Equation (8), l = 0, ..., kappa - 2: shape [kappa - 1, members].
 
-    `sequences` [n, kappa, members or 1] and `labels` [n, members or 1] as for training; xi of
-    Equation (10), the slope of the network at the SSM's answer, is Keras' derivative.
+    `sequences` are [n, kappa, members or 1], `delta` and `xi` from `errors_and_slopes`.
     """
-    x, y = ops.convert_to_tensor(sequences), ops.convert_to_tensor(labels)
-    return _weighted(np.asarray(sequences), *_slopes(student, x, y))
-
-
-def _weighted(x, delta, xi):
+    x = np.asarray(sequences)
     n, kappa = x.shape[:2]
     backwards = x[:, kappa - 2 :: -1]  # x_(kappa-1), ..., x_1
     l = np.arange(kappa - 1)[:, None]
@@ -51,16 +50,15 @@ def effective_rank(transition):
 
 def watch(sequences, labels):
     """An `observe` for `support.training.train`: what the figures need, by name."""
-    x, y = np.asarray(sequences), np.asarray(labels)
-    tensors = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+    x = ops.convert_to_tensor(sequences)
 
     def observe(student):
         a = ops.convert_to_numpy(student.ssm.transition_weight.value)
-        delta, xi = _slopes(student, *tensors)
+        delta, xi = errors_and_slopes(student.head, student.ssm(x), labels)
         return {
             "transition": a,
             "loss": (delta**2).mean(axis=0),
-            "gamma": _weighted(x, delta, xi),
+            "gamma": coefficients(sequences, delta, xi),
             "effective_rank": effective_rank(a),
         }
 

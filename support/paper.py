@@ -2,9 +2,10 @@
 
 import json
 from functools import cache
+from math import exp, log10
 from pathlib import Path
 
-__all__ = ["cells", "printed", "setting"]
+__all__ = ["cells", "initial_gap", "panels", "printed", "setting", "trained_rows"]
 
 READS = ("support/data/published.json",)
 
@@ -32,6 +33,17 @@ def cells():
     ]
 
 
+def panels():
+    """The names of the settings behind Figures 2 to 4, six of them, in the paper's order."""
+    return [name for name in _published()["settings"] if name.startswith("figure")]
+
+
+def trained_rows():
+    """The names of the settings behind rows 2 and 3 of Tables 1 and 2, in the paper's order."""
+    rows = {f"{table}.{row}": None for table, row, _ in cells()}
+    return [name for name in rows if not name.endswith("theorem1")]
+
+
 def setting(name):
     """The settings behind a table's row or a figure's panel, such as "table1.ssm_theorem1".
 
@@ -39,3 +51,8 @@ def setting(name):
     Raises KeyError for an unknown name.
     """
     return dict(_published()["settings"][name])
+
+
+def initial_gap(sd_A, diff_exponent):
+    """a_1(0) - a_2(0): 0.05 exp(diff_exponent log10 sd_A) (Tables 7, 8 and 11)."""
+    return 0.05 * exp(diff_exponent * log10(sd_A))

@@ -13,6 +13,8 @@ from html import escape
 from math import exp, log10
 from typing import Any
 
+from support.paper import panels
+
 __all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
 
 
@@ -82,12 +84,10 @@ CHAPTERS = {
         _integer("seed", 0, "seed of the random systems and sequences", 0, 2**32 - 1),
     ),
     "proposition-1": (
-        _integer("kappa", 6, "training length", 3, 10),
-        _integer("d", 10, "dimension of the student", 1, 32),
-        _choice("head", "network", "what follows the SSM", "network", "nothing"),
-        _choice("special", "with", "special sequences in training", "with", "without"),
-        _integer("steps", 600, "gradient steps of the training run", 10, 5000),
-        _integer("seed", 0, "seed of the student and the sequences", 0, 2**32 - 1),
+        _integer("kappa", 6, "length of the random sequences", 3, 10),
+        _integer("d", 10, "dimension of the random students", 1, 32),
+        _integer("seed", 0, "seed of the random students and sequences", 0, 2**32 - 1),
+        _choice("experiment", "figure2.ssm_mlp", "the run that is watched", *panels()),
     ),
     "theorem-1": (
         _integer("kappa", 7, "training length", 7, 13, odd=True),

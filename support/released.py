@@ -4,11 +4,24 @@ Kept apart from our own code: these rules and NumPy's legacy generator live here
 else. How they differ from the text is told in the chapters that use them.
 """
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 
 from support.datasets import gaussian_sequences
+from support.paper import initial_gap
 
-__all__ = ["theorem_start", "trained_inputs", "trained_start"]
+__all__ = [
+    "held_out_inputs",
+    "normal_stream",
+    "theorem_start",
+    "trained_inputs",
+    "trained_kernels",
+    "trained_start",
+]
+
+READS = ("support/data/draws.npz",)
 
 
 def theorem_start(seed, d, sd_A, gap):
@@ -22,27 +35,57 @@ def theorem_start(seed, d, sd_A, gap):
     return a
 
 
+def normal_stream(seed, count):
+    """The first `count` numbers of TensorFlow's stateless normal generator for (seed, 0), float32.
+
+    An array of any shape is filled from this one stream, so that a run's B, C, first row of A and
+    network kernels, all drawn with one seed pair, hold the same numbers up to scale. Up to 625
+    numbers of the paper's seeds are stored; for others TensorFlow is asked, whatever the backend
+    of Keras. Raises ValueError where it is not installed.
+    """
+    stored = _stored_streams()
+    if str(seed) in stored and count <= len(stored[str(seed)]):
+        return stored[str(seed)][:count]
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise ValueError(
+            f"seed = {seed}; allowed without TensorFlow, whose generator the released runs used: "
+            + ", ".join(stored)
+        ) from None
+    return tf.random.stateless_normal((count,), (seed, 0)).numpy()
+
+
+@cache
+def _stored_streams():
+    return dict(np.load(Path(__file__).parent / "data" / "draws.npz"))
+
+
 def trained_start(setting, seed):
     """A(0), B(0), C(0) of the released runs with trained B and C, each of shape [d], float32.
 
-    `setting` is one of `support.paper.setting`. TensorFlow's stateless normal generator with the
-    seed pair (seed, 0) draws B, C and a d x d matrix A of which the diagonal is used. Absolute
-    values; A and B largest first, C, sorted along an axis of length one, in reversed index order;
-    then a_2 = a_1 - diff, b_2 = b_1 - diff, and the warm constant is added to A and B.
+    `setting` is one of `support.paper.setting`. B, C and a d x d matrix A, of which the diagonal is
+    used, are drawn from one stream of normal numbers (see `normal_stream`). Absolute values; A and
+    B largest first, C, sorted along an axis of length one, in reversed index order; then
+    a_2 = a_1 - diff, b_2 = b_1 - diff, and the warm constant is added to A and B.
     """
-    import tensorflow as tf
-
     d = setting["d"]
+    draws, sd_A = abs(normal_stream(seed, d * d)), np.float32(setting["sd_A"])
+    ends = draws[:d] * np.float32(setting["sd_BC"])
+    a = np.sort(draws.reshape(d, d).diagonal() * sd_A)[::-1].copy()
+    b = np.sort(ends)[::-1].copy()
+    diff = np.float32(initial_gap(setting["sd_A"], setting["diff_exponent"]))
+    warm = np.float32(setting["warm"])
+    a[1], b[1] = a[0] - diff, b[0] - diff
+    return a + warm, b + warm, ends[::-1]
 
-    def draw(shape, deviation):
-        return abs(tf.random.stateless_normal(shape, (seed, 0), stddev=deviation).numpy())
 
-    gap = 0.05 * np.exp(setting["diff_exponent"] * np.log10(setting["sd_A"]))
-    a = np.sort(np.diag(draw((d, d), setting["sd_A"])))[::-1].copy()
-    b = np.sort(draw((1, d), setting["sd_BC"])[0])[::-1].copy()
-    c = draw((d, 1), setting["sd_BC"])[::-1, 0].copy()
-    a[1], b[1] = a[0] - np.float32(gap), b[0] - np.float32(gap)
-    return a + np.float32(setting["warm"]), b + np.float32(setting["warm"]), c
+def trained_kernels(setting, seed):
+    """The network's kernels at the start, (1, w), (w, w), (w, 1): normal numbers, any sign."""
+    w = setting["width"]
+    shapes = (1, w), (w, w), (w, 1)
+    sd = np.float32(setting["sd_D"])
+    return [normal_stream(seed, np.prod(shape)).reshape(shape) * sd for shape in shapes]
 
 
 def trained_inputs(setting, seed):
@@ -59,3 +102,8 @@ def trained_inputs(setting, seed):
         for kind in ("baseline", "special")
     ]
     return np.concatenate(kinds)
+
+
+def held_out_inputs(seed, length):
+    """The 2000 standard normal sequences [2000, length] that judge a student inside a network."""
+    return np.random.RandomState(seed + 12).randn(2000, length)

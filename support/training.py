@@ -62,7 +62,7 @@ def moment_loss(moments, target):
     """
 
     def loss(model, moments, target):
-        error = model.ssm.impulse_response(len(target)) - target  # [kappa, members]
+        error = model.ssm.impulse_response(target.shape[0]) - target  # [kappa, members]
         half = ops.stop_gradient(ops.sum(moments * error, axis=1))  # M is symmetric: half of ...
         return ops.sum(half * (2 * error - ops.stop_gradient(error)), axis=0)  # ... the gradient
 

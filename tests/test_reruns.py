@@ -12,7 +12,7 @@ from papermill.exceptions import PapermillExecutionError
 OTHERS = {
     "intro": [{"alpha": 1e-2, "zeta_gap": 1e-3}],
     "setup": [{"kappa": 9, "d": 14, "epsilon": 250, "seed": 7}],
-    "proposition-1": [{"kappa": 4, "d": 3, "head": "nothing", "special": "without", "seed": 5}],
+    "proposition-1": [{"kappa": 4, "d": 3, "experiment": "figure4.rank2", "seed": 5}],
     "theorem-1": [
         {"kappa": 9, "d": 12, "seeds": [1, 2, 3]},
         {"kappa": 9, "seeds": [1]},

@@ -1,0 +1,244 @@
+"""The paper's trained experiments: rows 2 and 3 of Tables 1 and 2, the panels of Figures 2 to 4.
+
+Gradient descent on standalone SSMs beyond Theorem 1, and on SSMs inside a ReLU network (Appendix
+E.3.1). How their students start, what they see, how they are trained and judged. Where the text
+and the publicly released runs differ, a `Protocol` says, choice by choice, whom to follow.
+"""
+
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from support import paper, released
+from support.backend import keras
+from support.datasets import gaussian_sequences
+from support.layers import DiagonalSSM, ReluNetwork, Student
+from support.ssm import SSM, generalization_error, rank_two_teacher, unit_teacher
+from support.training import Run, require_memory, sequence_loss, train
+
+__all__ = ["COLUMNS", "MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
+__all__ += ["Experiment", "Outcome", "Protocol", "abc"]
+
+COLUMNS = ("without", "with")  # special sequences
+MOST = 300_000  # iterations after which an unfinished member is given up
+TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Whom to follow, "text" or "released", in each choice on which they differ.
+
+    Raises ValueError for anything else.
+    """
+
+    draws: str = "released"  # which generators draw starts and sequences
+    output_order: str = "released"  # text: C's entries descend; released: reversed index order
+    rate: str = "released"  # what the adaptive rate averages (standalone SSMs)
+    reading: str = "released"  # text: after all further iterations; released: 99 before
+    stop: str = "released"  # stop loss in the second table's network: 0.01 or 0.05
+    ends: str = "released"  # Figure 4; text: B = C = 1; released: reset to that after each step
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value not in ("text", "released"):
+                raise ValueError(f"{field.name} = {value!r}; allowed: 'text' or 'released'")
+
+
+RELEASED = Protocol()
+TEXT = Protocol(**dict.fromkeys(asdict(RELEASED), "text"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of training: the students, their Run, and their `errors` [members]."""
+
+    student: Student
+    run: Run
+    errors: np.ndarray
+
+    def record(self):
+        """What a stored result keeps of it, as lists over the members."""
+        run = self.run
+        parts = {"error": self.errors, "stop": run.stop, "iterations": run.iterations}
+        parts |= {"loss": run.loss, "finished": run.finished}
+        return {name: np.asarray(values).tolist() for name, values in parts.items()}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table's row or a figure's panels: `setting` as in `support.paper`, or with changes."""
+
+    setting: dict
+    protocol: Protocol = RELEASED
+    precision: str = "float32"
+
+    @classmethod
+    def of(cls, name, protocol=RELEASED, precision="float32", **changes):
+        """The paper's experiment `name`; `changes` replace entries of its setting.
+
+        Raises ValueError for a change of what the setting does not have.
+        """
+        setting = paper.setting(name)
+        for key in changes:
+            if key not in setting:
+                raise ValueError(f"{key} = {changes[key]!r}; allowed: {', '.join(setting)}")
+        return cls(setting | changes, protocol, precision)
+
+    @property
+    def in_network(self):
+        return "width" in self.setting
+
+    @property
+    def ends_fixed(self):
+        """Whether B and C stay at ones (Figure 4)."""
+        return "student_BC" in self.setting
+
+    @property
+    def teacher(self):
+        return rank_two_teacher() if self.ends_fixed else unit_teacher()
+
+    def sequences(self, seeds, column):
+        """The training sequences, [n, kappa, members], with or without the special ones."""
+        s = self.setting
+        n = s["n_baseline"] + (column == "with") * s["n_special"]
+        if self.protocol.draws == "released":
+            drawn = [released.trained_inputs(s, seed)[:n] for seed in seeds]
+        else:
+            drawn = [self._text_inputs(seed)[:n] for seed in seeds]
+        return np.stack(drawn, axis=-1).astype(self.precision)
+
+    def _text_inputs(self, seed):
+        s, generator = self.setting, np.random.default_rng([seed, 1])
+        kinds = [
+            gaussian_sequences(generator, s[f"n_{kind}"], s[f"{kind}_indices"], s["kappa"])
+            for kind in ("baseline", "special")
+        ]
+        return np.concatenate(kinds)
+
+    def answers(self, sequences):
+        """The teacher's labels: [n, length, ...] to [n, ...]."""
+        h = self.teacher.impulse_response(sequences.shape[1])[::-1]
+        z = np.tensordot(h.astype(sequences.dtype), sequences, axes=(0, 1))
+        # D_in = 1, D_hidden = I, D_out = 1/2: `width` equal units
+        return np.maximum(z, 0) * z.dtype.type(self.setting["width"] / 2) if self.in_network else z
+
+    def start(self, seed):
+        """A(0), B(0), C(0), each [d], and the network's kernels (none for a standalone SSM)."""
+        if self.protocol.draws == "released":
+            a, b, c = released.trained_start(self._with_ends, seed)
+            kernels = released.trained_kernels(self.setting, seed) if self.in_network else []
+        else:
+            a, b, c, kernels = self._text_start(seed)
+        if self.protocol.output_order == "text":
+            c = np.sort(c)[::-1]
+        if self.ends_fixed and self.protocol.ends == "text":
+            b, c = np.ones_like(b), np.ones_like(c)
+        return a, b, c, kernels
+
+    @property
+    def _with_ends(self):
+        """The setting, with the released runs' scale of B and C where the paper has none."""
+        return {"sd_BC": self.setting.get("released_sd_BC")} | self.setting
+
+    def _text_start(self, seed):
+        s, generator = self._with_ends, np.random.default_rng([seed, 0])
+        scales = s["sd_A"], s["sd_BC"], s["sd_BC"]
+        a, b, c = (np.sort(abs(generator.normal(0, sd, s["d"])))[::-1].copy() for sd in scales)
+        gap, w = paper.initial_gap(s["sd_A"], s["diff_exponent"]), s.get("width")
+        a[1], b[1] = a[0] - gap, b[0] - gap
+        shapes = ((1, w), (w, w), (w, 1)) if self.in_network else ()
+        return a + s["warm"], b + s["warm"], c, [generator.normal(0, s["sd_D"], x) for x in shapes]
+
+    def student(self, seeds):
+        """The students as they start, one for each seed."""
+        starts = [self.start(seed) for seed in seeds]
+        a, b, c = (np.stack([start[k] for start in starts], axis=-1) for k in range(3))
+        kernels = [np.stack(list(k), axis=-1) for k in zip(*(s[3] for s in starts), strict=True)]
+        options = {"train_ends": not (self.ends_fixed and self.protocol.ends == "text")}
+        options["released"] = self._rule == "released"
+        head = ReluNetwork(kernels, dtype=self.precision) if kernels else None
+        return Student(DiagonalSSM(a, b, c, dtype=self.precision, **options), head)
+
+    @property
+    def _rule(self):
+        return "adam" if self.in_network else self.protocol.rate
+
+    @property
+    def stop_loss(self):
+        s = self.setting
+        if "stop_loss" in s and self.protocol.stop == "text":
+            return s["stop_loss"]
+        return s.get("released_stop_loss", s.get("stop_loss"))
+
+    def further(self, column):
+        """Iterations after the stop loss is reached at which the error is read."""
+        s = self.setting
+        further = s.get("extra_iterations", s.get("released_extra_iterations"))
+        further = further[column] if isinstance(further, dict) else further
+        return further - 99 * (self.protocol.reading == "released")
+
+    def train(self, seeds, column, *, most=MOST, observe=None, **options):
+        """Train a student for each seed, with or without special sequences: an Outcome.
+
+        `observe(sequences, labels)`, if given, makes the `observe` of `support.training.train`,
+        which also takes the `options`.
+        """
+        s = self.setting
+        n, weights = s["n_baseline"] + s["n_special"], 3 * s["d"] + s.get("width", 0) ** 2
+        require_memory(len(seeds), 8 * (n * s["kappa"] + 6 * weights))
+        x = self.sequences(seeds, column)
+        y, student = self.answers(x), self.student(seeds)
+        reset = _ends_at_ones if self.ends_fixed and student.ssm.input_weight.trainable else None
+        run = train(
+            student,
+            sequence_loss(x, y),
+            rule=self._rule,
+            rate=s["lr"][column],
+            stop_loss=self.stop_loss,
+            extra=self.further(column),
+            most=most,
+            observe=observe and observe(x, y),
+            project=reset,
+            **options,
+        )
+        return Outcome(student, run, self.errors(student, seeds))
+
+    def errors(self, student, seeds):
+        """How the tables judge: [members].
+
+        A standalone SSM by its generalization error over 40 lags, over the teacher's largest
+        entry; inside a network by the norm of its error on 2000 sequences of length 40 over the
+        norm of the teacher's answers.
+        """
+        a, b, c = abc(student)
+        if not self.in_network:
+            return generalization_error(SSM(a, b, c), self.teacher, TEST_LENGTH, normalized=True)
+        kernels = [keras.ops.convert_to_numpy(k.value).astype(float) for k in student.head.kernels]
+        h = SSM(a, b, c).impulse_response(TEST_LENGTH)
+        errors = []
+        for i, seed in enumerate(seeds):
+            x = self._held_out(seed)
+            z = (x[:, ::-1] @ h[:, i])[:, None]
+            for layer, kernel in enumerate(kernels):
+                z = (np.maximum(z, 0) if layer else z) @ kernel[..., i]
+            truth = self.answers(x)
+            errors.append(np.linalg.norm(z[:, 0] - truth) / np.linalg.norm(truth))
+        return np.array(errors)
+
+    def _held_out(self, seed):
+        if self.protocol.draws == "released":
+            return released.held_out_inputs(seed, TEST_LENGTH)
+        return np.random.default_rng([seed, 2]).standard_normal((2000, TEST_LENGTH))
+
+
+def abc(student):
+    """A, B, C of the students as they are, each [d, members], in double precision."""
+    ssm = student.ssm
+    weights = ssm.transition_weight, ssm.input_weight, ssm.output_weight
+    return tuple(keras.ops.convert_to_numpy(w.value).astype(float) for w in weights)
+
+
+def _ends_at_ones(names, values):
+    fixed = ("input", "output")
+    return [v * 0 + 1 if n in fixed else v for n, v in zip(names, values, strict=True)]
