@@ -8,7 +8,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
 
-__all__ = ["by_lag", "flow_plane", "impulse_responses", "law_of_motion", "two_students"]
+__all__ = [
+    "bands",
+    "by_lag",
+    "flow_plane",
+    "greedy_panels",
+    "impulse_responses",
+    "law_of_motion",
+    "oscillation",
+    "seeds",
+    "trained_by_lag",
+    "two_students",
+]
 
 CLEAN, POISONED, TEACHER, REFERENCE = "#0072B2", "#D55E00", "#000000", "#009E73"
 BELOW = "lags below the training length"
@@ -132,6 +143,128 @@ def law_of_motion(rows):
     for axis in axes[:, 0]:
         axis.set_ylabel(r"$\dot a_j / (b_j c_j)$")
     axes[0, 0].legend()
+    plt.show()
+
+
+def greedy_panels(rows):
+    """Entries of A, gamma^(0) and effective rank over the iterations, a column for each panel.
+
+    `rows` maps a title to panels as `support.panels.panels` gives them. Shown up to twice the stop.
+    """
+    panels = [
+        (f"{title}, {column}", column, panel)
+        for title, row in rows.items()
+        for column, panel in row.items()
+    ]
+    _, axes = plt.subplots(
+        3, len(panels), figsize=(9.2, 5.2), height_ratios=[1.7, 1, 1], sharex="col", squeeze=False
+    )
+    for (title, column, panel), (entries, push, rank) in zip(panels, axes.T, strict=True):
+        step, colour = np.array(panel["step"]), POISONED if column == "with" else CLEAN
+        a = abs(np.array(panel["transition"]))  # [times, d]
+        order = np.argsort(-a[-1])
+        entries.plot(step, a[:, order[1:]], color="0.55", lw=0.9)
+        entries.plot(step, a[:, order[0]], color=colour)
+        push.plot(step, panel["gamma_0"], color=colour)
+        push.axhline(0, color="0.8", lw=0.8, zorder=0)
+        push.margins(y=0.15)
+        rank.plot(step, panel["effective_rank"], color=colour)
+        rank.set(ylim=(0.9, a.shape[1] + 0.5), xlabel="iteration")
+        last = step[-1] if panel["stop"] < 0 else min(step[-1], 2 * panel["stop"])
+        entries.set(title=title, xlim=(0, last))
+        for axis in (entries, push, rank):
+            if panel["stop"] >= 0:
+                axis.axvline(panel["stop"], color="0.4", ls=":", lw=1)
+        rank.xaxis.set_major_locator(plt.MaxNLocator(3))
+    for axis, label in zip(axes[:, 0], ("$|a_j|$", r"$\gamma^{(0)}$", "eff. rank"), strict=True):
+        axis.set_ylabel(label)
+    plt.show()
+
+
+def bands(rows, grid):
+    """Largest entries of A and effective rank over many seeds, in units of the time to the stop.
+
+    `rows` maps a title to what `support.panels.bands` gives; `grid` holds the times.
+    """
+    _, axes = plt.subplots(
+        len(rows), 3, figsize=(8.4, 1.75 * len(rows)), sharex=True, squeeze=False
+    )
+    for (title, row), line in zip(rows.items(), axes, strict=True):
+        for axis, (column, colour) in zip(
+            line, {"without": CLEAN, "with": POISONED}.items(), strict=False
+        ):
+            for k, style in ((1, "-"), (2, "--"), (3, ":")):
+                _, low, middle, high, _ = np.array(row[column][f"entry_{k}"])
+                axis.fill_between(grid, low, high, color=colour, alpha=0.18, lw=0)
+                axis.plot(grid, middle, style, color=colour, label=("largest", "2nd", "3rd")[k - 1])
+            axis.set_title(f"{title}, {column}")
+            axis.set_ylim(0, 1.35)
+            _, low, middle, high, _ = np.array(row[column]["effective_rank"])
+            line[2].fill_between(grid, low, high, color=colour, alpha=0.18, lw=0)
+            line[2].plot(grid, middle, color=colour, ls="-" if column == "without" else "--")
+        line[0].set_ylabel("$|a_j|$")
+        line[2].set_title("effective rank")
+        line[2].set_ylim(bottom=0.9)
+        for axis in line:
+            axis.axvline(1, color="0.4", ls=":", lw=1)
+    axes[0, 0].legend(loc="upper left", fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("time / time to the stop")
+    plt.show()
+
+
+def trained_by_lag(rows):
+    """Errors lag by lag of trained students, a line for each seed.
+
+    `rows` maps a title to (errors [lags, seeds], probed lags, kappa).
+    """
+    _, axes = plt.subplots(2, 2, figsize=(8.4, 4.6), sharey=True, sharex=True)
+    for axis, (title, (error, probed, kappa)) in zip(axes.flat, rows.items(), strict=True):
+        axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0)
+        colour = POISONED if title.endswith("with") else CLEAN
+        axis.semilogy(np.maximum(error, 1e-8), color=colour, lw=1, marker=".", ms=4, alpha=0.7)
+        axis.plot(probed, np.full(len(probed), 1e-8), "|", color="black", ms=9, clip_on=False)
+        axis.set_title(title)
+    for axis in axes[1]:
+        axis.set_xlabel("lag $k$")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("error of $C A^k B$")
+    plt.show()
+
+
+def oscillation(window, paths, seeds):
+    """Errors [seeds, window] by further iterations, `paths` for each column."""
+    _, axes = plt.subplots(1, 2, figsize=(8.4, 3))
+    styles = ("-", "--", "-.", ":")
+    for axis, (column, path) in zip(axes, paths.items(), strict=True):
+        for i, (seed, errors) in enumerate(zip(seeds, path, strict=True)):
+            axis.plot(window, errors, lw=0.9, ls=styles[i % 4], label=f"seed {seed}")
+        for mark in (1401, 1500):
+            axis.axvline(mark, color="0.4", ls=":", lw=1)
+        axis.set(title=f"{column} special sequences", xlabel="further iterations")
+        axis.margins(y=0.35)
+    axes[0].set_ylabel("generalization error")
+    axes[0].legend(ncols=2, loc="upper center", fontsize=8)
+    plt.show()
+
+
+def seeds(rows, printed):
+    """Errors of many seeds as dots; `rows` as in stored results, `printed` two means for each."""
+    _, axes = plt.subplots(1, len(rows), figsize=(9, 3.6), sharey=True)
+    for axis, (name, values) in zip(axes, rows.items(), strict=True):
+        for k, (column, colour) in enumerate({"without": CLEAN, "with": POISONED}.items()):
+            errors = np.array(values[column])
+            done = np.array(values["runs"][column]["finished"])
+            across = k + 0.5 * (np.argsort(np.argsort(errors)) * 0.618 % 1 - 0.5)  # spread evenly
+            axis.semilogy(across[done], errors[done], ".", color=colour, ms=5, alpha=0.7)
+            axis.semilogy(across[~done], errors[~done], "o", color=colour, mfc="none", ms=4)
+            axis.plot([k - 0.35, k + 0.35], [np.median(errors)] * 2, color="black", lw=2)
+            axis.plot(k, printed[name][k], "x", color="black", ms=8, mew=1.8)
+        table, row = name.split(".")
+        title = "SSM" if row == "ssm_beyond" else "in network"
+        axis.set(title=f"Table {table[-1]}, {title}", xlim=(-0.6, 1.6))
+        axis.set_xticks([0, 1], ["without", "with"])
+    axes[0].set_ylabel("generalization error")
     plt.show()
 
 

@@ -55,21 +55,39 @@ def _number(name, default, meaning, low, high):
     return Parameter(name, "float", default, meaning, f"a number from {low:g} to {high:g}", accepts)
 
 
-def _integers(name, default, meaning, low, high, most):
+def _integers(name, default, meaning, low, high, most, fewest=1):
     def accepts(value):
         return (
             type(value) is list
-            and 1 <= len(value) <= most
+            and fewest <= len(value) <= most
             and all(_is_integer(v, low, high) for v in value)
         )
 
-    allowed = f"a list of 1 to {most} integers from {low} to {high}"
+    allowed = f"a list of {fewest} to {most} integers from {low} to {high}"
     return Parameter(name, "list", default, meaning, allowed, accepts)
 
 
 def _choice(name, default, meaning, *options):
     allowed = " or ".join(repr(option) for option in options)
     return Parameter(name, "str", default, meaning, allowed, lambda v: v in options)
+
+
+def _training(precision):
+    """The parameters shared by the chapters that train as the paper does."""
+    return (
+        _integer("n_special", -1, "number of special sequences; -1: the paper's", -1, 1000),
+        _integers(
+            "special_lags",
+            [],
+            "places of their entries, from the end: 0 is last, 1 next-to-last; empty: the paper's",
+            *(0, 5, 6),
+            fewest=0,
+        ),
+        _choice("rule", "released", "the released runs' choices or the text's", "released", "text"),
+        _choice("precision", precision, "floating type of the training", "float64", "float32"),
+        _choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
+        _integer("most", 200_000, "iterations after which a run is given up", 1, 10_000_000),
+    )
 
 
 CHAPTERS = {
@@ -88,6 +106,25 @@ CHAPTERS = {
         _integer("d", 10, "dimension of the random students", 1, 32),
         _integer("seed", 0, "seed of the random students and sequences", 0, 2**32 - 1),
         _choice("experiment", "figure2.ssm_mlp", "the run that is watched", *panels()),
+    ),
+    "greedy-learning": (
+        _integer("seed", -1, "seed of all panels; -1: the released one of each", -1, 2**32 - 1),
+        *_training("float64"),
+    ),
+    "keras-experiments": (
+        _integers(
+            "seeds",
+            [],
+            "one student for each; empty: the released ones",
+            0,
+            2**32 - 1,
+            64,
+            fewest=0,
+        ),
+        *_training("float32"),
+    ),
+    "reproducibility-notes": (
+        _integer("seed", 200, "seed of the run that is repeated", 0, 2**32 - 1),
     ),
     "theorem-1": (
         _integer("kappa", 7, "training length", 7, 13, odd=True),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support import __version__
 
-__all__ = ["find", "load", "make_key", "store"]
+__all__ = ["find", "load", "make_key", "recall", "store"]
 
 READS = ("book/results/*.json",)
 FOLDER = Path(__file__).parents[1] / "book" / "results"
@@ -37,7 +37,9 @@ def store(key, values):
     path = FOLDER / f"{key['name']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps({"key": key, "values": values}, indent=1) + "\n")
+    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in values.items())
+    head = json.dumps(key, indent=1)
+    draft.write_text(f'{{"key": {head},\n"values": {{\n{lines}\n}}}}\n')
     os.replace(draft, path)
     return path
 
@@ -60,3 +62,15 @@ def load(name):
 def find(name):
     """The record stored as `name`, or None where there is none; ValueError as for `load`."""
     return load(name) if (FOLDER / f"{name}.json").exists() else None
+
+
+def recall(key, compute):
+    """The stored record of this name, if all that was asked for is the same; else one made now.
+
+    `compute()` gives the values of the latter, which is not stored.
+    """
+    record = find(key["name"])
+    asked = ("settings", "rule", "seeds", "precision")
+    if record and all(record["key"][part] == key[part] for part in asked):
+        return record
+    return {"key": key, "values": compute()}

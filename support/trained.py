@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
-from support import paper, released
-from support.backend import keras
+from support import paper, released, results
+from support.backend import BACKEND, device, keras
 from support.datasets import gaussian_sequences
 from support.layers import DiagonalSSM, ReluNetwork, Student
 from support.ssm import SSM, generalization_error, rank_two_teacher, unit_teacher
 from support.training import Run, require_memory, sequence_loss, train
 
 __all__ = ["COLUMNS", "MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
-__all__ += ["Experiment", "Outcome", "Protocol", "abc"]
+__all__ += ["Experiment", "Outcome", "Protocol", "abc", "cells", "rounded"]
 
 COLUMNS = ("without", "with")  # special sequences
-MOST = 300_000  # iterations after which an unfinished member is given up
+MOST = 200_000  # iterations after which an unfinished member is given up
 TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
 
 
@@ -58,32 +58,58 @@ class Outcome:
     errors: np.ndarray
 
     def record(self):
-        """What a stored result keeps of it, as lists over the members."""
+        """What a stored result keeps of it, as lists over the members; numbers to six digits."""
         run = self.run
         parts = {"error": self.errors, "stop": run.stop, "iterations": run.iterations}
         parts |= {"loss": run.loss, "finished": run.finished}
-        return {name: np.asarray(values).tolist() for name, values in parts.items()}
+        return {name: rounded(values) for name, values in parts.items()}
 
 
 @dataclass(frozen=True)
 class Experiment:
     """A table's row or a figure's panels: `setting` as in `support.paper`, or with changes."""
 
+    name: str
     setting: dict
     protocol: Protocol = RELEASED
     precision: str = "float32"
+    jitter: float = 0.0  # relative size of normal noise on the starts, to see what rounding does
 
     @classmethod
-    def of(cls, name, protocol=RELEASED, precision="float32", **changes):
-        """The paper's experiment `name`; `changes` replace entries of its setting.
+    def of(
+        cls, name, protocol=RELEASED, precision="float32", jitter=0.0, n_special=None,
+        special_lags=None,
+    ):  # fmt: skip
+        """The paper's experiment `name`, such as "table1.ssm_mlp" or "figure4.rank2".
 
-        Raises ValueError for a change of what the setting does not have.
+        `n_special` and `special_lags`, where given, replace the number of special sequences and
+        the places of their entries, counted backwards: lag 0 is the last place, lag 1 the
+        next-to-last. Raises ValueError for a negative number and for a lag beyond the first place.
         """
         setting = paper.setting(name)
-        for key in changes:
-            if key not in setting:
-                raise ValueError(f"{key} = {changes[key]!r}; allowed: {', '.join(setting)}")
-        return cls(setting | changes, protocol, precision)
+        if n_special is not None:
+            if n_special < 0:
+                raise ValueError(f"n_special = {n_special}; allowed: 0 or more")
+            setting["n_special"] = n_special
+        if special_lags:
+            kappa = setting["kappa"]
+            if not all(0 <= lag < kappa for lag in special_lags):
+                raise ValueError(f"special_lags = {special_lags}; allowed: 0, ..., {kappa - 1}")
+            setting["special_indices"] = sorted(kappa - lag for lag in special_lags)
+        return cls(name, setting, protocol, precision, jitter)
+
+    def key(self, name, seeds):
+        """The key under which results of this experiment are stored as `name`."""
+        settings = {"experiment": self.setting, "protocol": asdict(self.protocol)}
+        return results.make_key(
+            name,
+            settings=settings | ({"jitter": self.jitter} if self.jitter else {}),
+            rule=self._rule,
+            seeds=list(seeds),
+            precision=self.precision,
+            device=device(),
+            libraries=["keras", BACKEND],
+        )
 
     @property
     def in_network(self):
@@ -155,6 +181,11 @@ class Experiment:
         starts = [self.start(seed) for seed in seeds]
         a, b, c = (np.stack([start[k] for start in starts], axis=-1) for k in range(3))
         kernels = [np.stack(list(k), axis=-1) for k in zip(*(s[3] for s in starts), strict=True)]
+        if self.jitter:  # a noise of its own for each member, also where seeds repeat
+            noise = np.random.default_rng([*map(int, seeds)]).normal
+            a, b, c, *kernels = (
+                v * (1 + self.jitter * noise(size=v.shape)) for v in (a, b, c, *kernels)
+            )
         options = {"train_ends": not (self.ends_fixed and self.protocol.ends == "text")}
         options["released"] = self._rule == "released"
         head = ReluNetwork(kernels, dtype=self.precision) if kernels else None
@@ -178,11 +209,11 @@ class Experiment:
         further = further[column] if isinstance(further, dict) else further
         return further - 99 * (self.protocol.reading == "released")
 
-    def train(self, seeds, column, *, most=MOST, observe=None, **options):
+    def train(self, seeds, column, *, most=MOST, further=None, observe=None, **options):
         """Train a student for each seed, with or without special sequences: an Outcome.
 
-        `observe(sequences, labels)`, if given, makes the `observe` of `support.training.train`,
-        which also takes the `options`.
+        `further` replaces the number of iterations after the stop. `observe(sequences, labels)`,
+        if given, makes the `observe` of `support.training.train`, which takes the `options`.
         """
         s = self.setting
         n, weights = s["n_baseline"] + s["n_special"], 3 * s["d"] + s.get("width", 0) ** 2
@@ -196,7 +227,7 @@ class Experiment:
             rule=self._rule,
             rate=s["lr"][column],
             stop_loss=self.stop_loss,
-            extra=self.further(column),
+            extra=self.further(column) if further is None else further,
             most=most,
             observe=observe and observe(x, y),
             project=reset,
@@ -230,6 +261,26 @@ class Experiment:
         if self.protocol.draws == "released":
             return released.held_out_inputs(seed, TEST_LENGTH)
         return np.random.default_rng([seed, 2]).standard_normal((2000, TEST_LENGTH))
+
+
+def cells(experiment, seeds, **options):
+    """Both cells of a table's row, as lists over seeds that can be stored.
+
+    "without" and "with" are the errors; "runs" has for each column what else `Outcome.record`
+    keeps. `options` are those of `support.training.train`.
+    """
+    options = {"chunk": 8} | options
+    records = {c: experiment.train(seeds, c, **options).record() for c in COLUMNS}
+    return {c: record.pop("error") for c, record in records.items()} | {"runs": records}
+
+
+def rounded(values):
+    """An array as nested lists, floats to six significant digits."""
+    if isinstance(values, list):
+        return [rounded(v) for v in values]
+    if isinstance(values, float):
+        return float(f"{values:.6g}")
+    return rounded(values.tolist()) if isinstance(values, (np.ndarray, np.generic)) else values
 
 
 def abc(student):

@@ -139,6 +139,7 @@ def train(
     extra,
     most,
     every=1000,
+    looks=(),
     observe=None,
     project=None,
     chunk=1024,
@@ -148,12 +149,12 @@ def train(
 
     `loss` comes from `sequence_loss` or `moment_loss`; `rule` is one of `optimizers.RULES`, `rate`
     its base learning rate. A member is frozen `extra` iterations after its loss is first below
-    `stop_loss`, and after `most` at the latest. Every `every` iterations, and at the start,
-    `observe(student)` is asked for what the log shall keep. `project(names, values)`, if given,
-    makes of the values after each step those that training goes on with. `chunk` is the number of
-    members that one compiled call trains; the chunks share the cores. Raises ValueError for an
-    unknown rule, for the released one without the student's probe, for a count that is not positive
-    and for more members than memory holds.
+    `stop_loss`, and after `most` at the latest. At the start, every `every` iterations and at those
+    named in `looks`, `observe(student)` is asked for what the log shall keep.
+    `project(names, values)`, if given, makes of the values after each step those that training goes
+    on with. `chunk` is the number of members that one compiled call trains; the chunks share the
+    cores. Raises ValueError for an unknown rule, for the released one without the student's probe,
+    for a count that is not positive and for more members than memory holds.
     """
     if rule not in optimizers.RULES:
         raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, optimizers.RULES))}")
@@ -208,12 +209,12 @@ def train(
             going = [i for i in range(len(parts)) if still_open(i, done)]
             if done >= most or not going:
                 break
-            ahead = min(every, most - done)
-            limits = [[done, done + ahead]] * len(going)
+            then = min([done - done % every + every, most, *(x for x in looks if x > done)])
+            limits = [[done, then]] * len(going)
             for i, carry in zip(going, pool.map(advance, going, limits), strict=True):
                 carries[i] = carry
-            done += ahead
-            bar.update(ahead)
+            bar.update(then - done)
+            done = then
     _write_back(student, parts, carries)
     count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
     diverged = ~np.isfinite(last)

@@ -1,13 +1,25 @@
-"""Recompute the stored results under book/results that the pages render (`make results`)."""
+"""Recompute the stored results under book/results that the pages render.
 
-from dataclasses import asdict
+`python tools/results.py [NAME ...]` (`make results`) computes all, or those whose name begins with
+one of the arguments, and says how long each took.
+"""
+
+import sys
+import time
+from dataclasses import asdict, replace
 
 from support import paper, results
 from support.experiments import TheoremSetting
+from support.panels import bands, panels
+from support.trained import RELEASED, TEXT, Experiment, cells
+
+SEEDS = list(range(64))  # of every distribution; fixed before the runs
+COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
+CHOICES = ("output_order", "rate", "reading", "stop")  # of a Protocol, one at a time
 
 
-def row_1(table):
-    """Row 1 of Tables 1 and 2 by the released rule and seeds (seconds)."""
+def theorem_row(table):
+    """Row 1 of a table by the released rule and seeds."""
     name = f"{table}.ssm_theorem1"
     setting = TheoremSetting.of_table(table)
     seeds = paper.setting(name)["released_seeds"]
@@ -20,9 +32,46 @@ def row_1(table):
         device="cpu",
         libraries=["numpy", "scipy"],
     )
-    return results.store(key, setting.cell(seeds))
+    return key, lambda: setting.cell(seeds)
+
+
+def trained_row(name, suffix, experiment, seeds):
+    """Row 2 or 3 of a table."""
+    return experiment.key(name + suffix, seeds), lambda: cells(experiment, seeds)
+
+
+def choices(name):
+    """A row with one of the released runs' choices at a time replaced by the text's."""
+    seeds = paper.setting(name)["released_seeds"]
+    return {
+        choice: cells(Experiment.of(name, replace(RELEASED, **{choice: "text"})), seeds)
+        for choice in CHOICES
+    }
+
+
+def everything():
+    """(key, function that computes the values) of every stored result."""
+    for table in ("table1", "table2"):
+        yield theorem_row(table)
+    for name in paper.trained_rows():
+        seeds = paper.setting(name)["released_seeds"]
+        for suffix, precision in (("", "float32"), (".float64", "float64")):
+            yield trained_row(name, suffix, Experiment.of(name, precision=precision), seeds)
+        yield trained_row(name, ".seeds", Experiment.of(name), SEEDS)
+        yield trained_row(name, ".text", Experiment.of(name, TEXT), SEEDS)
+        yield trained_row(name, ".jitter", Experiment.of(name, jitter=1e-7), seeds * COPIES)
+        yield Experiment.of(name).key(f"{name}.choices", seeds), lambda n=name: choices(n)
+    for name in paper.panels():
+        experiment, seed = Experiment.of(name, precision="float64"), paper.setting(name)
+        seed = seed["released_seed"]
+        yield experiment.key(name, [seed]), lambda e=experiment, s=seed: panels(e, s)
+        yield experiment.key(f"{name}.seeds", SEEDS), lambda e=experiment: bands(e, SEEDS)
 
 
 if __name__ == "__main__":
-    for table in ("table1", "table2"):
-        print("stored", row_1(table).name)
+    wanted = tuple(sys.argv[1:]) or ("",)
+    for key, compute in everything():
+        if key["name"].startswith(wanted):
+            began = time.perf_counter()
+            results.store(key, compute())
+            print(f"{key['name']}: {time.perf_counter() - began:.1f} s", flush=True)

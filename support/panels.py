@@ -1,0 +1,89 @@
+"""Figures 2 to 4: what is watched while a student trains, for one seed or summed up over many."""
+
+import numpy as np
+
+from support.observe import watch
+from support.trained import COLUMNS, rounded
+
+__all__ = ["GRID", "LARGE", "bands", "large_entries", "panels"]
+
+LARGE = 0.1  # an entry counts as large above this share of the largest; fixed before the runs
+EVERY = {"without": 100, "with": 25}  # iterations between looks
+GRID = np.linspace(0, 1.2, 49)  # times of the bands, the stop being one
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def large_entries(transition):
+    """How many entries of A, [d, members], exceed `LARGE` of the largest in size: [members]."""
+    size = abs(np.asarray(transition))
+    return (size > LARGE * size.max(axis=0)).sum(axis=0)
+
+
+def _watched(experiment, seeds, column, **options):
+    """Outcome, steps [times], and what `watch` saw, each [times, ..., members]."""
+    outcome = experiment.train(seeds, column, every=EVERY[column], observe=watch, **options)
+    steps, seen = zip(*outcome.run.log, strict=True)
+    return outcome, np.array(steps), {k: np.stack([s[k] for s in seen]) for k in seen[0]}
+
+
+def panels(experiment, seed, **options):
+    """Both panels of a row, {"without": ..., "with": ...}, as lists that can be stored.
+
+    Each has `step`, `transition` [times, d], `gamma_0`, `effective_rank` and `loss` [times], and
+    `stop`, `iterations`, `finished`. `options` are those of `support.training.train`.
+    """
+    rows = {}
+    for column in COLUMNS:
+        outcome, steps, seen = _watched(experiment, [seed], column, **options)
+        kept = _telling(steps, seen["transition"][..., 0])
+        record = outcome.record()
+        rows[column] = {
+            "step": steps[kept].tolist(),
+            "transition": rounded(seen["transition"][kept, :, 0]),
+            "gamma_0": rounded(seen["gamma"][kept, 0, 0]),
+            "effective_rank": rounded(seen["effective_rank"][kept, 0]),
+            "loss": rounded(seen["loss"][kept, 0]),
+        } | {name: record[name][0] for name in ("stop", "iterations", "finished")}
+    return rows
+
+
+def _telling(steps, curves):
+    """Indices of times that a picture needs: after a sixtieth of the run, or a change by 0.01."""
+    kept = [0]
+    for i in range(1, len(steps)):
+        change = abs(curves[i] - curves[kept[-1]]).max()
+        if change > 0.01 or steps[i] - steps[kept[-1]] >= steps[-1] / 60 or i == len(steps) - 1:
+            kept.append(i)
+    return kept
+
+
+def bands(experiment, seeds, **options):
+    """The same over many seeds, in the members' own times, the stop loss being reached at one.
+
+    For each column, quantiles (5, 25, 50, 75, 95 %) on `GRID`, [quantiles, times], over the
+    members that reached the stop, of the three largest entries in size and of the effective rank;
+    and for every member, finished or not, where it ended: `large` entries, `effective_rank`,
+    `stop` and `finished`.
+    """
+    rows = {}
+    for column in COLUMNS:
+        outcome, steps, seen = _watched(experiment, seeds, column, chunk=16, **options)
+        run, size = outcome.run, -np.sort(-abs(seen["transition"]), axis=1)
+        curves = {f"entry_{k + 1}": size[:, k] for k in range(3)}
+        curves["effective_rank"] = seen["effective_rank"]
+        reached = np.flatnonzero(run.stop > 0)
+        rows[column] = {
+            name: rounded(np.quantile(_in_own_time(curve, steps, run.stop, reached), QUANTILES, 0))
+            for name, curve in curves.items()
+        } | {
+            "large": large_entries(seen["transition"][-1]).tolist(),
+            "final_rank": rounded(seen["effective_rank"][-1]),
+            "stop": run.stop.tolist(),
+            "finished": run.finished.tolist(),
+        }
+    return rows
+
+
+def _in_own_time(curve, steps, stop, members):
+    """Curves [times, members] at the times GRID * stop: [members, grid]."""
+    return np.stack([np.interp(GRID * stop[i], steps, curve[:, i]) for i in members])
