@@ -38,7 +38,8 @@ def gradient_size(rule, names, gradients):
 
 def _adaptive_rate(average, count, rate):
     """rate / (sqrt(bias-corrected average) + 1e-6), after `count` gradients (from 1)."""
-    correction = 1 - ops.power(ops.cast(BETA, average.dtype), ops.cast(count, average.dtype))
+    beta = ops.convert_to_tensor(BETA, average.dtype)  # not ops.cast, which may pass by float32
+    correction = 1 - ops.power(beta, ops.cast(count, average.dtype))
     return rate / (ops.sqrt(average / correction) + SOFT)
 
 
@@ -63,7 +64,11 @@ def step(rule, names, rate, count, values, gradients, state):
 
 
 def adam_step(rate, count, values, gradients, state):
-    """Keras' Adam, entry by entry (Kingma and Ba 2015, with Keras' defaults)."""
+    """Keras' Adam, entry by entry (Kingma and Ba 2015, with Keras' defaults).
+
+    As in Keras, down to its casts: on TensorFlow they take the constants through float32, so that
+    in double precision the two backends' rates differ by 1e-8.
+    """
     t, n = ops.cast(count, values[0].dtype), len(values)
     beta_1, beta_2 = (ops.cast(beta, values[0].dtype) for beta in (BETA_1, BETA_2))
     alpha = rate * ops.sqrt(1 - ops.power(beta_2, t)) / (1 - ops.power(beta_1, t))

@@ -85,5 +85,7 @@ def bands(experiment, seeds, **options):
 
 
 def _in_own_time(curve, steps, stop, members):
-    """Curves [times, members] at the times GRID * stop: [members, grid]."""
+    """Curves [times, members] at the times GRID * stop: [members, grid]; NaN for no members."""
+    if not len(members):
+        return np.full((1, len(GRID)), np.nan)
     return np.stack([np.interp(GRID * stop[i], steps, curve[:, i]) for i in members])

@@ -11,6 +11,7 @@ import termios
 
 import numpy as np
 import pytest
+from recompute import released_run
 
 import support.training
 from support import paper
@@ -307,27 +308,6 @@ def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():
         np.testing.assert_array_equal(ours[..., [0, 1, 3]], theirs)
 
 
-def numpy_released_run(a, b, c, x, y, rate, steps):
-    """The released rule in NumPy, one member, closed-form gradients, no Keras: final (a, b, c)."""
-    n, kappa = x.shape
-    k = np.arange(kappa)
-    average = 0.0
-    for t in range(steps):
-        powers = a[:, None] ** k  # [d, kappa]
-        residual = x[:, ::-1] @ ((b * c) @ powers) - y
-        g = 2 / n * (x[:, ::-1].T @ residual)  # by the impulse response
-        gb, gc = c * (powers @ g), b * (powers @ g)
-        full = np.zeros((len(a), len(a)))
-        for p in range(kappa - 1):
-            for q in range(kappa - 1 - p):
-                full += g[p + q + 1] * np.outer(c * a**p, b * a**q)
-        size = np.linalg.norm(gb) + np.linalg.norm(gc) + np.linalg.norm(full)
-        average = 0.8 * average + 0.2 * size
-        eta = rate / (np.sqrt(average / (1 - 0.8 ** (t + 1))) + 1e-6)
-        a, b, c = a - eta * np.diag(full), b - eta * gb, c - eta * gc
-    return a, b, c
-
-
 @pytest.mark.parametrize("column", ["without", "with"])
 def test_ten_thousand_released_steps_equal_numpy(column):
     """Table 2's second row, first released seed, float64: still far from the stop.
@@ -345,7 +325,7 @@ def test_ten_thousand_released_steps_equal_numpy(column):
     student = Student(ssm)
     loss = sequence_loss(x[..., None], y[:, None])
     train(student, loss, rule="released", rate=rate, most=10_000, **OPTIONS)
-    expected = numpy_released_run(a, b, c, x, y, rate, 10_000)
+    _, _, (_, expected) = released_run(a, b, c, x, y, rate, most=10_000)
     for ours, theirs, start in zip(weights(student)[:3], expected, (a, b, c), strict=True):
         np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-6)
         assert not np.allclose(theirs, start, rtol=1e-2)
