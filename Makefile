@@ -27,6 +27,7 @@ lint: .venv/installed
 bench: .venv/installed  ## speeds, as ratios within one run
 	$(BIN)/python tests/bench/flow.py
 	$(BIN)/python tests/bench/training.py
+	$(BIN)/python tests/bench/paper.py
 
 results: .venv/installed  ## recompute the stored results that the pages render
 	$(BIN)/python tools/results.py

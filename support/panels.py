@@ -3,14 +3,21 @@
 import numpy as np
 
 from support.observe import watch
-from support.trained import COLUMNS, rounded
+from support.trained import COLUMNS, MOST, rounded
 
 __all__ = ["GRID", "LARGE", "bands", "large_entries", "panels"]
 
 LARGE = 0.1  # an entry counts as large above this share of the largest; fixed before the runs
-EVERY = {"without": 100, "with": 25}  # iterations between looks
 GRID = np.linspace(0, 1.2, 49)  # times of the bands, the stop being one
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def _looks(most, first=20, share=0.02):
+    """Iterations at which a run is looked at: every 20, later every fiftieth of the time so far."""
+    looks = [0]
+    while looks[-1] < most:
+        looks.append(looks[-1] + max(first, int(share * looks[-1])))
+    return looks[1:]
 
 
 def large_entries(transition):
@@ -19,9 +26,10 @@ def large_entries(transition):
     return (size > LARGE * size.max(axis=0)).sum(axis=0)
 
 
-def _watched(experiment, seeds, column, **options):
+def _watched(experiment, seeds, column, most=MOST, **options):
     """Outcome, steps [times], and what `watch` saw, each [times, ..., members]."""
-    outcome = experiment.train(seeds, column, every=EVERY[column], observe=watch, **options)
+    options |= dict(every=most, looks=_looks(most), most=most, observe=watch)
+    outcome = experiment.train(seeds, column, **options)
     steps, seen = zip(*outcome.run.log, strict=True)
     return outcome, np.array(steps), {k: np.stack([s[k] for s in seen]) for k in seen[0]}
 

@@ -5,13 +5,22 @@ from tabulate import tabulate
 
 from support import paper, results
 
-__all__ = ["digits_of", "same_digits", "scientific", "scoreboard", "table"]
+__all__ = ["digits_of", "label", "same_digits", "scientific", "scoreboard", "table"]
 
 SETTINGS = {
     "ssm_theorem1": "SSM per Theorem 1",
     "ssm_beyond": "SSM beyond Theorem 1",
     "ssm_mlp": "SSM in a non-linear network",
+    "ssm": "SSM",
+    "rank2": "short",
+    "rank2_longer": "long",
 }
+
+
+def label(name):
+    """A setting in words: "table1.ssm_mlp" is "Table 1, SSM in a non-linear network"."""
+    place, row = name.split(".")
+    return f"{place[:-1].capitalize()} {place[-1]}, {SETTINGS[row]}"
 
 
 def table(headers, rows):
@@ -61,6 +70,13 @@ def scoreboard():
             value = scientific(mean, digits_of(printed))
             difference = f"{100 * (mean / printed - 1):+.1f} % from print"
             verdict = "every printed digit" if same_digits(printed, mean) else difference
-        name = f"Table {place[-1]}, {SETTINGS[row]}"
-        rows.append([name, column, scientific(printed, digits_of(printed)), value, verdict])
+        rows.append(
+            [
+                label(f"{place}.{row}"),
+                column,
+                scientific(printed, digits_of(printed)),
+                value,
+                verdict,
+            ]
+        )
     return table(["cell", "special sequences", "published", "reproduced", "agreement"], rows)

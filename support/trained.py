@@ -51,16 +51,25 @@ TEXT = Protocol(**dict.fromkeys(asdict(RELEASED), "text"))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of training: the students, their Run, and their `errors` [members]."""
+    """What came of training: the students, their Run, and their `errors` [members].
+
+    `beyond` is the part of the errors that is extrapolation, see `Experiment.errors`.
+    """
 
     student: Student
     run: Run
     errors: np.ndarray
+    beyond: np.ndarray
 
     def record(self):
         """What a stored result keeps of it, as lists over the members; numbers to six digits."""
         run = self.run
-        parts = {"error": self.errors, "stop": run.stop, "iterations": run.iterations}
+        parts = {
+            "error": self.errors,
+            "beyond": self.beyond,
+            "stop": run.stop,
+            "iterations": run.iterations,
+        }
         parts |= {"loss": run.loss, "finished": run.finished}
         return {name: rounded(values) for name, values in parts.items()}
 
@@ -233,34 +242,44 @@ class Experiment:
             project=reset,
             **options,
         )
-        return Outcome(student, run, self.errors(student, seeds))
+        errors = (self.errors(student, seeds, first) for first in (0, s["kappa"]))
+        return Outcome(student, run, *errors)
 
-    def errors(self, student, seeds):
+    def errors(self, student, seeds, first=0):
         """How the tables judge: [members].
 
         A standalone SSM by its generalization error over 40 lags, over the teacher's largest
         entry; inside a network by the norm of its error on 2000 sequences of length 40 over the
-        norm of the teacher's answers.
+        norm of the teacher's answers. Lags below `first` are taken to be right: with the training
+        length, what is left is extrapolation. (In a network a lag is right if the slope at
+        positive inputs makes it so; a network without a positive slope there has none.)
         """
-        a, b, c = abc(student)
+        students, options = SSM(*abc(student)), {"normalized": True, "first": first}
         if not self.in_network:
-            return generalization_error(SSM(a, b, c), self.teacher, TEST_LENGTH, normalized=True)
+            return generalization_error(students, self.teacher, TEST_LENGTH, **options)
         kernels = [keras.ops.convert_to_numpy(k.value).astype(float) for k in student.head.kernels]
-        h = SSM(a, b, c).impulse_response(TEST_LENGTH)
-        errors = []
+        h, errors = students.impulse_response(TEST_LENGTH), []
         for i, seed in enumerate(seeds):
-            x = self._held_out(seed)
-            z = (x[:, ::-1] @ h[:, i])[:, None]
-            for layer, kernel in enumerate(kernels):
-                z = (np.maximum(z, 0) if layer else z) @ kernel[..., i]
-            truth = self.answers(x)
-            errors.append(np.linalg.norm(z[:, 0] - truth) / np.linalg.norm(truth))
+            x, own = self._held_out(seed), [kernel[..., i] for kernel in kernels]
+            truth, slope = self.answers(x), _network(own, np.ones(1))[0]
+            if slope > 0:
+                h[:first, i] = self.setting["width"] / 2 / slope
+            error = _network(own, x[:, ::-1] @ h[:, i]) - truth
+            errors.append(np.linalg.norm(error) / np.linalg.norm(truth))
         return np.array(errors)
 
     def _held_out(self, seed):
         if self.protocol.draws == "released":
             return released.held_out_inputs(seed, TEST_LENGTH)
         return np.random.default_rng([seed, 2]).standard_normal((2000, TEST_LENGTH))
+
+
+def _network(kernels, numbers):
+    """A ReLU network's answers to numbers [n], in NumPy."""
+    z = numbers[:, None]
+    for layer, kernel in enumerate(kernels):
+        z = (np.maximum(z, 0) if layer else z) @ kernel
+    return z[:, 0]
 
 
 def cells(experiment, seeds, **options):

@@ -41,7 +41,7 @@ def test_no_page_names_a_resource_beyond_the_book(site):
 
 def test_figures_are_numbered_by_chapter_and_described(site):
     page = (site / "book/theorem-1.html").read_text()
-    assert "Plot 3.1" in page and "Plot 3.2" in page
+    assert "Plot 4.1" in page and "Plot 4.2" in page
     for name in PAGES:
         for image in re.findall(r"<img[^>]*>", (site / f"book/{name}.html").read_text()):
             assert len(re.search(r'alt="(.*?)"', image)[1]) > 60, image

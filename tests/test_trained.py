@@ -164,6 +164,33 @@ def test_how_the_tables_judge():
         np.testing.assert_allclose(experiment.errors(student, [5, 6]), 1)
 
 
+@pytest.mark.parametrize("name", ["table1.ssm_beyond", "table1.ssm_mlp"])
+def test_errors_within_and_beyond_the_training_length(name):
+    """A student that is right up to a factor, then wrong at lag 0 only, or at late lags only."""
+    experiment = Experiment.of(name, precision="float64")
+    student = experiment.student([8])
+    weights = student.get_weights()
+    if experiment.in_network:
+        w = experiment.setting["width"]
+        weights[3:] = [v[..., None] for v in (np.ones((1, w)), np.eye(w), np.full((w, 1), 0.25))]
+    scale = 2.0 if experiment.in_network else 1.0
+    for a, b, within in (
+        ([1.0, 0.0], [scale, 5.0], True),
+        ([1.0, 0.9], [scale, 0.0], None),
+        ([1.02, 0.0], [scale, 0.0], False),
+    ):
+        weights[0][:2, 0], weights[1][:, 0], weights[2][:, 0] = a, 0, 1
+        weights[1][:2, 0] = b
+        student.set_weights(weights)
+        error, beyond = (experiment.errors(student, [8], first)[0] for first in (0, 6))
+        if within is None:
+            assert max(error, beyond) < 1e-12
+        elif within:
+            assert error > 0.3 and beyond < 1e-12
+        else:
+            assert error > 0.2 and beyond > 0.8 * error
+
+
 def test_where_text_and_released_runs_differ():
     released_one, text = (Experiment.of("table2.ssm_mlp", p) for p in (RELEASED, TEXT))
     assert (released_one.stop_loss, text.stop_loss) == (0.05, 0.01)

@@ -1,7 +1,8 @@
 """Recompute the stored results under book/results that the pages render.
 
-`python tools/results.py [NAME ...]` (`make results`) computes all, or those whose name begins with
-one of the arguments, and says how long each took.
+`python tools/results.py [NAME ...]` (`make results`) computes all, or those named and those below
+them: "table1" for all of Table 1, "table1.ssm_mlp" for that row and its variants. It says how long
+each took.
 """
 
 import sys
@@ -69,9 +70,9 @@ def everything():
 
 
 if __name__ == "__main__":
-    wanted = tuple(sys.argv[1:]) or ("",)
+    wanted = sys.argv[1:]
     for key, compute in everything():
-        if key["name"].startswith(wanted):
+        if not wanted or any(f"{key['name']}.".startswith(f"{name}.") for name in wanted):
             began = time.perf_counter()
             results.store(key, compute())
             print(f"{key['name']}: {time.perf_counter() - began:.1f} s", flush=True)
