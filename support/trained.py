@@ -251,8 +251,9 @@ class Experiment:
         A standalone SSM by its generalization error over 40 lags, over the teacher's largest
         entry; inside a network by the norm of its error on 2000 sequences of length 40 over the
         norm of the teacher's answers. Lags below `first` are taken to be right: with the training
-        length, what is left is extrapolation. (In a network a lag is right if the slope at
-        positive inputs makes it so; a network without a positive slope there has none.)
+        length, what is left is extrapolation. (Inside a network the SSM's output may be scaled, and
+        of either sign: a lag is right if the network makes it so on the side where it is steeper.
+        A network that is flat on both sides has no right lags.)
         """
         students, options = SSM(*abc(student)), {"normalized": True, "first": first}
         if not self.in_network:
@@ -261,9 +262,9 @@ class Experiment:
         h, errors = students.impulse_response(TEST_LENGTH), []
         for i, seed in enumerate(seeds):
             x, own = self._held_out(seed), [kernel[..., i] for kernel in kernels]
-            truth, slope = self.answers(x), _network(own, np.ones(1))[0]
-            if slope > 0:
-                h[:first, i] = self.setting["width"] / 2 / slope
+            truth, (up, down) = self.answers(x), _network(own, np.array([1.0, -1.0]))
+            if max(up, down) > 0:
+                h[:first, i] = self.setting["width"] / 2 / (up if up > down else -down)
             error = _network(own, x[:, ::-1] @ h[:, i]) - truth
             errors.append(np.linalg.norm(error) / np.linalg.norm(truth))
         return np.array(errors)

@@ -215,6 +215,7 @@ def train(
                 carries[i] = carry
             bar.update(then - done)
             done = then
+        bar.total = done  # all that was needed
     _write_back(student, parts, carries)
     count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
     diverged = ~np.isfinite(last)
