@@ -168,6 +168,10 @@ def greedy_panels(rows):
         push.plot(step, panel["gamma_0"], color=colour)
         push.axhline(0, color="0.8", lw=0.8, zorder=0)
         push.margins(y=0.15)
+        if not any(panel["gamma_0"]):
+            push.set(ylim=(-1, 1), yticks=[0])
+            push.annotate("zero, exactly", (0.5, 0.65), xycoords="axes fraction", ha="center")
+        entries.set_ylim(0, 1.25)
         rank.plot(step, panel["effective_rank"], color=colour)
         rank.set(ylim=(0.9, a.shape[1] + 0.5), xlabel="iteration")
         last = step[-1] if panel["stop"] < 0 else min(step[-1], 2 * panel["stop"])
@@ -222,8 +226,8 @@ def trained_by_lag(rows):
     for axis, (title, (error, probed, kappa)) in zip(axes.flat, rows.items(), strict=True):
         axis.axvspan(-0.5, kappa - 0.5, color="0.93", lw=0)
         colour = POISONED if title.endswith("with") else CLEAN
-        axis.semilogy(np.maximum(error, 1e-8), color=colour, lw=1, marker=".", ms=4, alpha=0.7)
-        axis.plot(probed, np.full(len(probed), 1e-8), "|", color="black", ms=9, clip_on=False)
+        axis.semilogy(np.maximum(error, 1e-5), color=colour, lw=1, marker=".", ms=4, alpha=0.7)
+        axis.plot(probed, np.full(len(probed), 1e-5), "|", color="black", ms=9, clip_on=False)
         axis.set_title(title)
     for axis in axes[1]:
         axis.set_xlabel("lag $k$")
