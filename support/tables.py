@@ -10,7 +10,7 @@ __all__ = ["digits_of", "label", "same_digits", "scientific", "scoreboard", "tab
 SETTINGS = {
     "ssm_theorem1": "SSM per Theorem 1",
     "ssm_beyond": "SSM beyond Theorem 1",
-    "ssm_mlp": "SSM in a non-linear network",
+    "ssm_mlp": "SSM in a network",
     "ssm": "SSM",
     "rank2": "short",
     "rank2_longer": "long",
@@ -18,7 +18,7 @@ SETTINGS = {
 
 
 def label(name):
-    """A setting in words: "table1.ssm_mlp" is "Table 1, SSM in a non-linear network"."""
+    """A setting in words: "table1.ssm_mlp" is "Table 1, SSM in a network"."""
     place, row = name.split(".")
     return f"{place[:-1].capitalize()} {place[-1]}, {SETTINGS[row]}"
 
