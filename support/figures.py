@@ -257,7 +257,7 @@ def seeds(rows, printed):
     _, axes = plt.subplots(1, len(rows), figsize=(9, 3.6), sharey=True)
     for axis, (name, values) in zip(axes, rows.items(), strict=True):
         for k, (column, colour) in enumerate({"without": CLEAN, "with": POISONED}.items()):
-            errors = np.array(values[column])
+            errors = np.clip(values[column], 1e-5, 1e3)
             done = np.array(values["runs"][column]["finished"])
             across = k + 0.5 * (np.argsort(np.argsort(errors)) * 0.618 % 1 - 0.5)  # spread evenly
             axis.semilogy(across[done], errors[done], ".", color=colour, ms=5, alpha=0.7)

@@ -61,22 +61,24 @@ def impulse_response(a, b, c, length, probe=None):
     lag by lag) and also reports, as the probe's gradient, the norm that the gradient would have
     by a full transition matrix: the released runs' learning rate needs it. The probe is not used.
     """
-    if probe is None:
-        probe = ops.zeros_like(a[0])
+    weights = (a, b, c) if probe is None else (a, b, c, probe)
 
     @ops.custom_gradient
-    def response(a, b, c, probe):
+    def response(*weights):
+        a, b, c = weights[:3]
+
         def gradient(*args, upstream=None):
             g = args[0] if upstream is None else upstream
             g = [g[k] for k in range(length)]
             common = _polynomial(g, a)
             slope = _polynomial([k * g[k] for k in range(1, length)], a)
-            return b * c * slope, c * common, b * common, _full_transition_norm(a, b, c, g)
+            gradients = b * c * slope, c * common, b * common
+            return gradients if probe is None else (*gradients, _full_transition_norm(a, b, c, g))
 
         bc = b * c
         return ops.stack([ops.sum(bc * power, axis=0) for power in _powers(a, length)]), gradient
 
-    return response(a, b, c, probe)
+    return response(*weights)
 
 
 class DiagonalSSM(keras.layers.Layer):

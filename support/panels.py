@@ -12,8 +12,8 @@ GRID = np.linspace(0, 1.2, 49)  # times of the bands, the stop being one
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def _looks(most, first=20, share=0.02):
-    """Iterations at which a run is looked at: every 20, later every fiftieth of the time so far."""
+def _looks(most, first=20, share=0.03):
+    """Iterations at which a run is looked at: every 20, later after 3 % of the time so far."""
     looks = [0]
     while looks[-1] < most:
         looks.append(looks[-1] + max(first, int(share * looks[-1])))

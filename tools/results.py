@@ -16,6 +16,7 @@ from support.trained import RELEASED, TEXT, Experiment, cells
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
+LATER = (20_000, 100_000)  # further iterations at which errors are read again
 CHOICES = ("output_order", "rate", "reading", "stop")  # of a Protocol, one at a time
 
 
@@ -50,6 +51,18 @@ def choices(name):
     }
 
 
+def later(experiment, seeds, readings=LATER):
+    """A row read later than the paper does, at each of the readings."""
+    return {str(k): cells(experiment, seeds, further=k) for k in readings}
+
+
+def other_rates():
+    """Table 2's network with the base rates of its two columns exchanged."""
+    experiment = Experiment.of("table2.ssm_mlp")
+    rates = dict(zip(("with", "without"), experiment.setting["lr"].values(), strict=True))
+    return replace(experiment, setting=experiment.setting | {"lr": rates})
+
+
 def everything():
     """(key, function that computes the values) of every stored result."""
     for table in ("table1", "table2"):
@@ -62,6 +75,15 @@ def everything():
         yield trained_row(name, ".text", Experiment.of(name, TEXT), SEEDS)
         yield trained_row(name, ".jitter", Experiment.of(name, jitter=1e-7), seeds * COPIES)
         yield Experiment.of(name).key(f"{name}.choices", seeds), lambda n=name: choices(n)
+        plain = Experiment.of(name)
+        yield plain.key(f"{name}.later", seeds), lambda e=plain, s=seeds: later(e, s)
+        if not plain.in_network:
+            for suffix, protocol in ((".seeds-later", RELEASED), (".text-later", TEXT)):
+                experiment = Experiment.of(name, protocol)
+                key = experiment.key(name + suffix, SEEDS)
+                yield key, lambda e=experiment: later(e, SEEDS, LATER[-1:])
+    seeds = paper.setting("table2.ssm_mlp")["released_seeds"]
+    yield trained_row("table2.ssm_mlp", ".rates", other_rates(), seeds)
     for name in paper.panels():
         experiment, seed = Experiment.of(name, precision="float64"), paper.setting(name)
         seed = seed["released_seed"]
