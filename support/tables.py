@@ -17,10 +17,14 @@ SETTINGS = {
 }
 
 
-def label(name):
-    """A setting in words: "table1.ssm_mlp" is "Table 1, SSM in a network"."""
+SHORT = {"ssm_beyond": "SSM", "ssm_mlp": "network"}
+
+
+def label(name, short=False):
+    """A setting in words: "table1.ssm_mlp" is "Table 1, SSM in a network", short "…, network"."""
     place, row = name.split(".")
-    return f"{place[:-1].capitalize()} {place[-1]}, {SETTINGS[row]}"
+    words = SHORT.get(row, SETTINGS[row]) if short else SETTINGS[row]
+    return f"{place[:-1].capitalize()} {place[-1]}, {words}"
 
 
 def table(headers, rows):
