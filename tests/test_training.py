@@ -305,7 +305,8 @@ def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():
     data = [x[..., [0, 1, 3]] for x in data]
     train(healthy, (function, data), rule="text", rate=1e-3, most=100, **OPTIONS)
     for ours, theirs in zip(weights(student), weights(healthy), strict=True):
-        np.testing.assert_array_equal(ours[..., [0, 1, 3]], theirs)
+        # Not bit for bit: three members and four are vectorised differently.
+        np.testing.assert_allclose(ours[..., [0, 1, 3]], theirs, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("column", ["without", "with"])
