@@ -17,12 +17,13 @@ RELEASED_LOOP = (53, 81)  # iterations a second, under today's TensorFlow
 
 
 def jobs():
-    for name in paper.panels():
+    """The longest, networks, first: two threads then end together."""
+    for name in sorted(paper.panels(), key=lambda name: "mlp" not in name):
         experiment = Experiment.of(name, precision="float64")
         yield lambda e=experiment: [
             r["iterations"] for r in panels(e, e.setting["released_seed"]).values()
         ]
-    for name in paper.trained_rows():
+    for name in sorted(paper.trained_rows(), key=lambda name: "mlp" not in name):
         experiment = Experiment.of(name)
         yield lambda e=experiment: [
             i
