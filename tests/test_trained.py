@@ -49,32 +49,37 @@ def test_a_seed_without_a_generator_says_which_have_one(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "column"),
+    ("name", "column", "rounding"),
     [
-        ("table1.ssm_beyond", "with"),
-        ("table2.ssm_beyond", "without"),
-        ("table2.ssm_beyond", "with"),
-        ("table1.ssm_mlp", "with"),
-        ("table2.ssm_mlp", "with"),
+        ("table1.ssm_beyond", "with", 0.01),
+        ("table2.ssm_beyond", "without", 0.01),
+        ("table2.ssm_beyond", "with", 0.01),
+        ("table1.ssm_mlp", "with", 0.3),
+        ("table2.ssm_mlp", "with", 0.01),
     ],
 )
-def test_cells_that_rounding_does_not_decide_are_within_two_percent_of_print(name, column):
+def test_cells_within_two_percent_of_print(name, column, rounding):
+    """The stored mean against print, and a live run against the stored mean.
+
+    `rounding` bounds what another processor may change: the spread of the stored means over
+    sixteen starts that differ in the last digit of a float32 (asserted here).
+    """
     experiment = Experiment.of(name)
     seeds = experiment.setting["released_seeds"]
+    printed = paper.printed(*name.split("."), column)
+    record = results.load(name)
+    assert record["key"]["seeds"] == seeds and record["key"]["precision"] == "float32"
+    stored = np.mean(record["values"][column])
+    assert stored == pytest.approx(printed, rel=0.02)
+    noisy = np.reshape(results.load(f"{name}.jitter")["values"][column], (-1, 4)).mean(axis=1)
+    assert np.all(abs(noisy / stored - 1) < rounding)
     outcome = experiment.train(seeds, column, progress=False)
     assert outcome.run.finished.all()
-    assert np.mean(outcome.errors) == pytest.approx(
-        paper.printed(*name.split("."), column), rel=0.02
-    )
-    stored = results.load(name)
-    assert stored["key"]["seeds"] == seeds and stored["key"]["precision"] == "float32"
-    np.testing.assert_allclose(
-        np.mean(stored["values"][column]), np.mean(outcome.errors), rtol=0.02
-    )
-    spoiled = Experiment.of(name, n_special=1, special_lags=[2])
-    if column == "with" and "mlp" not in name:
+    assert np.mean(outcome.errors) == pytest.approx(stored, rel=rounding)
+    if column == "with" and not experiment.in_network:
+        spoiled = Experiment.of(name, n_special=1, special_lags=[2])
         others = spoiled.train(seeds, column, progress=False, most=30_000).errors
-        assert np.mean(others) != pytest.approx(paper.printed(*name.split("."), column), rel=0.02)
+        assert np.mean(others) != pytest.approx(printed, rel=0.02)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
