@@ -78,7 +78,6 @@ class Outcome:
 class Experiment:
     """A table's row or a figure's panels: `setting` as in `support.paper`, or with changes."""
 
-    name: str
     setting: dict
     protocol: Protocol = RELEASED
     precision: str = "float32"
@@ -105,11 +104,12 @@ class Experiment:
             if not all(0 <= lag < kappa for lag in special_lags):
                 raise ValueError(f"special_lags = {special_lags}; allowed: 0, ..., {kappa - 1}")
             setting["special_indices"] = sorted(kappa - lag for lag in special_lags)
-        return cls(name, setting, protocol, precision, jitter)
+        return cls(setting, protocol, precision, jitter)
 
-    def key(self, name, seeds):
+    def key(self, name, seeds, most=MOST):
         """The key under which results of this experiment are stored as `name`."""
         settings = {"experiment": self.setting, "protocol": asdict(self.protocol)}
+        settings |= {"most": most} if most != MOST else {}
         return results.make_key(
             name,
             settings=settings | ({"jitter": self.jitter} if self.jitter else {}),

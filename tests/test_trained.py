@@ -273,6 +273,7 @@ def test_a_result_is_recalled_only_for_the_same_question(tmp_path, monkeypatch):
         Experiment.of("table1.ssm_beyond", special_lags=[2]).key("x", [1, 2]),
         Experiment.of("table1.ssm_beyond", jitter=1e-7).key("x", [1, 2]),
         experiment.key("y", [1, 2]),
+        experiment.key("x", [1, 2], most=300),
     ]
     assert results.recall(key, None)["values"] == {"with": [1.0, 2.0]}
     for asked in other:
