@@ -1,15 +1,14 @@
-"""Figures 2 to 4: what is watched while a student trains, for one seed or summed up over many."""
+"""Figures 2 to 4: what is watched while a student trains."""
 
 import numpy as np
 
 from support.observe import watch
 from support.trained import COLUMNS, MOST, rounded
 
-__all__ = ["GRID", "LARGE", "bands", "large_entries", "panels"]
+__all__ = ["GRID", "LARGE", "large_entries", "panels", "watched"]
 
 LARGE = 0.1  # an entry counts as large above this share of the largest; fixed before the runs
 GRID = np.linspace(0, 1.2, 49)  # times of the bands, the stop being one
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def _looks(most, first=20, share=0.03):
@@ -26,7 +25,7 @@ def large_entries(transition):
     return (size > LARGE * size.max(axis=0)).sum(axis=0)
 
 
-def _watched(experiment, seeds, column, most=MOST, **options):
+def watched(experiment, seeds, column, most=MOST, **options):
     """Outcome, steps [times], and what `watch` saw, each [times, ..., members]."""
     options |= dict(every=most, looks=_looks(most), most=most, observe=watch)
     outcome = experiment.train(seeds, column, **options)
@@ -42,7 +41,7 @@ def panels(experiment, seed, **options):
     """
     rows = {}
     for column in COLUMNS:
-        outcome, steps, seen = _watched(experiment, [seed], column, **options)
+        outcome, steps, seen = watched(experiment, [seed], column, **options)
         kept = _telling(steps, seen["transition"][..., 0])
         record = outcome.record()
         rows[column] = {
@@ -63,37 +62,3 @@ def _telling(steps, curves):
         if change > 0.01 or steps[i] - steps[kept[-1]] >= steps[-1] / 60 or i == len(steps) - 1:
             kept.append(i)
     return kept
-
-
-def bands(experiment, seeds, **options):
-    """The same over many seeds, in the members' own times, the stop loss being reached at one.
-
-    For each column, quantiles (5, 25, 50, 75, 95 %) on `GRID`, [quantiles, times], over the
-    members that reached the stop, of the three largest entries in size and of the effective rank;
-    and for every member, finished or not, where it ended: `large` entries, `effective_rank`,
-    `stop` and `finished`.
-    """
-    rows = {}
-    for column in COLUMNS:
-        outcome, steps, seen = _watched(experiment, seeds, column, chunk=16, **options)
-        run, size = outcome.run, -np.sort(-abs(seen["transition"]), axis=1)
-        curves = {f"entry_{k + 1}": size[:, k] for k in range(3)}
-        curves["effective_rank"] = seen["effective_rank"]
-        reached = np.flatnonzero(run.stop > 0)
-        rows[column] = {
-            name: rounded(np.quantile(_in_own_time(curve, steps, run.stop, reached), QUANTILES, 0))
-            for name, curve in curves.items()
-        } | {
-            "large": large_entries(seen["transition"][-1]).tolist(),
-            "final_rank": rounded(seen["effective_rank"][-1]),
-            "stop": run.stop.tolist(),
-            "finished": run.finished.tolist(),
-        }
-    return rows
-
-
-def _in_own_time(curve, steps, stop, members):
-    """Curves [times, members] at the times GRID * stop: [members, grid]; NaN for no members."""
-    if not len(members):
-        return np.full((1, len(GRID)), np.nan)
-    return np.stack([np.interp(GRID * stop[i], steps, curve[:, i]) for i in members])

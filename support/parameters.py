@@ -90,6 +90,15 @@ def _training(precision):
     )
 
 
+def _case(d=8):
+    """Training length and dimension as the proof asks for them, and the seed of random draws."""
+    return (
+        _integer("kappa", 7, "training length", 7, 13, odd=True),
+        _integer("d", d, "dimension of the student", 8, 40),
+        _integer("seed", 0, "seed of the random points and starts", 0, 2**32 - 1),
+    )
+
+
 CHAPTERS = {
     "intro": (
         _number("alpha", 1e-3, "scale of the initialization: a_1(0)", 1e-6, 1e-2),
@@ -113,15 +122,20 @@ CHAPTERS = {
     ),
     "keras-experiments": (
         _integers(
-            "seeds",
-            [],
-            "one student for each; empty: the released ones",
-            0,
-            2**32 - 1,
-            64,
-            fewest=0,
+            "seeds", [], "one student for each; empty: the released ones", 0, 2**32 - 1, 64, 0
         ),
         *_training("float32"),
+    ),
+    "proof-setting": _case(),
+    "proof-flow-s1": (
+        *_case(),
+        _integer("members", 1000, "number of random starts", 10, 10_000),
+        _number("epsilon", 0.01, "error wanted over all lengths up to 42", 1e-6, 0.1),
+    ),
+    "proof-auxiliary": _case(),
+    "errata": _case(),
+    "statements": (
+        _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),
     ),
     "reproducibility-notes": (
         _integer("seed", 200, "seed of the run that is repeated", 0, 2**32 - 1),

@@ -1,11 +1,9 @@
-"""Tables for the pages, as Markdown, and the scoreboard of the paper's twelve table cells."""
+"""Tables for the pages, as Markdown, and the digits of their numbers."""
 
 from IPython.display import Markdown
 from tabulate import tabulate
 
-from support import paper, results
-
-__all__ = ["digits_of", "label", "same_digits", "scientific", "scoreboard", "table"]
+__all__ = ["digits_of", "label", "same_digits", "scientific", "table"]
 
 SETTINGS = {
     "ssm_theorem1": "SSM per Theorem 1",
@@ -55,32 +53,3 @@ def same_digits(printed, value):
     """Whether `value`, rounded to as many significant digits as `printed` has, is `printed`."""
     digits = digits_of(printed)
     return f"{value:.{digits - 1}e}" == f"{printed:.{digits - 1}e}"
-
-
-def scoreboard():
-    """All twelve cells of Tables 1 and 2: as printed, and as reproduced so far.
-
-    Reproduced means the mean over the released seeds by the released rule, from the stored
-    result "TABLE.ROW"; a cell without one says so.
-    """
-    rows = []
-    for place, row, column in paper.cells():
-        printed = paper.printed(place, row, column)
-        record = results.find(f"{place}.{row}")
-        value, verdict = "–", "not yet reproduced"
-        if record:
-            errors = record["values"][column]
-            mean = sum(errors) / len(errors)
-            value = scientific(mean, digits_of(printed))
-            difference = f"{100 * (mean / printed - 1):+.1f} % from print"
-            verdict = "every printed digit" if same_digits(printed, mean) else difference
-        rows.append(
-            [
-                label(f"{place}.{row}"),
-                column,
-                scientific(printed, digits_of(printed)),
-                value,
-                verdict,
-            ]
-        )
-    return table(["cell", "special sequences", "published", "reproduced", "agreement"], rows)

@@ -130,21 +130,9 @@ def _progress(total, shown):
 
 
 def train(
-    student,
-    loss,
-    *,
-    rule,
-    rate,
-    stop_loss,
-    extra,
-    most,
-    every=1000,
-    looks=(),
-    observe=None,
-    project=None,
-    chunk=1024,
-    progress=True,
-):
+    student, loss, *, rule, rate, stop_loss, extra, most, every=1000, looks=(), observe=None,
+    project=None, chunk=1024, progress=True,
+):  # fmt: skip
     """Train every member of `student` in place and say how it went: a Run.
 
     `loss` comes from `sequence_loss` or `moment_loss`; `rule` is one of `optimizers.RULES`, `rate`

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from recompute import released_run
+from results import _in_own_time, bands
 
 from support import paper, released, results
-from support.panels import _in_own_time, _telling, bands, large_entries, panels
+from support.panels import _telling, large_entries, panels
 from support.ssm import SSM
 from support.trained import COLUMNS, RELEASED, TEXT, Experiment, Protocol, abc, cells, rounded
 

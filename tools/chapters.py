@@ -84,7 +84,7 @@ def dependencies(name, root=ROOT):
         text = module.read_text()
         waiting |= _imported(text, root)
         for pattern in _reads(text):
-            files = set(root.glob(pattern))
+            files = set(root.glob(pattern)) - {root / "book" / f"{name}.ipynb"}
             if not files:
                 raise ValueError(f"{module.name}: READS names {pattern!r}, which matches no file")
             found |= files
@@ -182,11 +182,22 @@ def main(names):
     os.environ["PYTHONPATH"] = str(ROOT)
     if Path(parameters.__file__).resolve().parents[1] != ROOT:
         sys.exit(f"support is imported from elsewhere; run with PYTHONPATH={ROOT}")
+    names = list(dict.fromkeys(names or known))
+    readers = [name for name in names if any(f.suffix == ".ipynb" for f in dependencies(name))]
+    failed, total = [], len(names)
+    failed += execute_all([name for name in names if name not in readers], 0, total)
+    failed += execute_all(readers, total - len(readers), total)  # of the notebooks just made
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def execute_all(names, before, total):
+    """Execute chapters side by side, telling of each; return the names of those that failed."""
     failed = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        runs = {pool.submit(execute, name): name for name in dict.fromkeys(names or known)}
-        for done, run in enumerate(as_completed(runs), start=1):
-            name, progress = runs[run], f"[{done}/{len(runs)}]"
+        runs = {pool.submit(execute, name): name for name in names}
+        for done, run in enumerate(as_completed(runs), start=before + 1):
+            name, progress = runs[run], f"[{done}/{total}]"
             if error := run.exception():
                 failed.append(name)
                 print(f"{progress} {name}: FAILED\n{error}", flush=True)
@@ -194,8 +205,7 @@ def main(names):
                 seconds, changed = run.result()
                 state = "changed" if changed else "as before"
                 print(f"{progress} {name}: {seconds:.1f} s, {state}", flush=True)
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    return failed
 
 
 if __name__ == "__main__":

@@ -9,15 +9,52 @@ import sys
 import time
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from support import paper, results
 from support.experiments import TheoremSetting
-from support.panels import bands, panels
-from support.trained import RELEASED, TEXT, Experiment, cells
+from support.panels import GRID, large_entries, panels, watched
+from support.trained import COLUMNS, RELEASED, TEXT, Experiment, cells, rounded
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
 LATER = (20_000, 100_000)  # further iterations at which errors are read again
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the bands behind Figures 2 to 4
 CHOICES = ("output_order", "rate", "reading", "stop")  # of a Protocol, one at a time
+
+
+def bands(experiment, seeds, **options):
+    """The same over many seeds, in the members' own times, the stop loss being reached at one.
+
+    For each column, quantiles (5, 25, 50, 75, 95 %) on `GRID`, [quantiles, times], over the
+    members that reached the stop, of the three largest entries in size and of the effective rank;
+    and for every member, finished or not, where it ended: `large` entries, `effective_rank`,
+    `stop` and `finished`.
+    """
+    rows = {}
+    for column in COLUMNS:
+        outcome, steps, seen = watched(experiment, seeds, column, chunk=16, **options)
+        run, size = outcome.run, -np.sort(-abs(seen["transition"]), axis=1)
+        curves = {f"entry_{k + 1}": size[:, k] for k in range(3)}
+        curves["effective_rank"] = seen["effective_rank"]
+        reached = np.flatnonzero(run.stop > 0)
+        rows[column] = {
+            name: rounded(np.quantile(_in_own_time(curve, steps, run.stop, reached), QUANTILES, 0))
+            for name, curve in curves.items()
+        } | {
+            "large": large_entries(seen["transition"][-1]).tolist(),
+            "final_rank": rounded(seen["effective_rank"][-1]),
+            "stop": run.stop.tolist(),
+            "finished": run.finished.tolist(),
+        }
+    return rows
+
+
+def _in_own_time(curve, steps, stop, members):
+    """Curves [times, members] at the times GRID * stop: [members, grid]; NaN for no members."""
+    if not len(members):
+        return np.full((1, len(GRID)), np.nan)
+    return np.stack([np.interp(GRID * stop[i], steps, curve[:, i]) for i in members])
 
 
 def theorem_row(table):

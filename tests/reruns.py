@@ -1,0 +1,66 @@
+"""Every chapter run once by papermill with parameters far from its own; the runs are shared."""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import chapters
+import papermill
+
+# Parameters far from the defaults.
+OTHERS = {
+    "intro": [{"alpha": 1e-2, "zeta_gap": 1e-3}],
+    "setup": [{"kappa": 9, "d": 14, "epsilon": 250, "seed": 7}],
+    "proposition-1": [{"kappa": 4, "d": 3, "experiment": "figure4.rank2", "seed": 5}],
+    "greedy-learning": [
+        {
+            "seed": 7,
+            "n_special": 5,
+            "special_lags": [1, 2],
+            "rule": "text",
+            "precision": "float32",
+            "backend": "jax",
+            "most": 400,
+        },
+    ],
+    "keras-experiments": [
+        {
+            "seeds": [1, 2],
+            "n_special": 5,
+            "special_lags": [1, 2],
+            "rule": "text",
+            "precision": "float64",
+            "backend": "jax",
+            "most": 400,
+        },
+    ],
+    "proof-setting": [{"kappa": 9, "d": 12, "seed": 5}],
+    "proof-flow-s1": [{"kappa": 9, "d": 12, "seed": 5, "members": 300, "epsilon": 0.001}],
+    "proof-auxiliary": [{"kappa": 11, "d": 9, "seed": 3}],
+    "errata": [{"kappa": 13, "d": 20, "seed": 4}],
+    "statements": [{"show": "checked"}],
+    "reproducibility-notes": [{"seed": 7}],
+    "theorem-1": [
+        {"kappa": 9, "d": 12, "seeds": [1, 2, 3]},
+        {"kappa": 9, "seeds": [1]},
+        {"kappa": 13, "rule": "text", "seeds": [47]},
+    ],
+}
+
+
+def rerun(name, values, folder):
+    """The notebook that papermill makes of a chapter with other values, also left in `folder`."""
+    return papermill.execute_notebook(
+        chapters.ROOT / "book" / f"{name}.ipynb",
+        folder / f"{name}.ipynb",
+        parameters=values,
+        cwd=folder,  # a chapter finds its data wherever it is called from
+        progress_bar=False,
+    )
+
+
+@cache
+def other(name, i=0):
+    """The chapter's i-th rerun."""
+    with TemporaryDirectory() as folder:
+        return rerun(name, OTHERS[name][i], Path(folder))

@@ -1,0 +1,93 @@
+"""The ledger agrees with the pages, and every check holds at other parameters than its page's."""
+
+from types import SimpleNamespace
+
+import links
+import pytest
+from reruns import other
+from sphinx.errors import SphinxError
+
+from support import ledger
+from support.checks import slug
+
+CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
+
+
+@pytest.mark.parametrize("name", CHECKED, ids=slug)
+def test_statement(name):
+    """On each page that checks it: true as stated and false in each false version, there too."""
+    stored = ledger.checks()[name]
+    assert stored and all(record["fails"] for record in stored)
+    for page in {record["page"] for record in stored}:
+        again = ledger.records(other(page).cells)
+        mine = [record for record in again if name in record["statements"]]
+        here = [record for record in stored if record["page"] == page]
+        assert [(r["anchor"], list(r["fails"])) for r in mine] == [
+            (r["anchor"], r["fails"]) for r in here
+        ]
+
+
+def test_the_list_is_the_papers():
+    names = [entry["name"] for entry in ledger.statements()]
+    kinds = {"Lemma": 36, "Proposition": 19, "Definition": 13, "Corollary": 8, "Theorem": 4}
+    for kind, count in (kinds | {"Remark": 4}).items():
+        assert {f"{kind} {i}" for i in range(1, count + 1)} <= set(names)
+    assert {f"({i})" for i in range(1, 32)} <= set(names)
+    assert len(names) == len(set(names)) == 84 + 31
+
+
+def test_ledger_and_pages_agree():
+    assert ledger.faults() == []
+
+
+def without(names):
+    return lambda checks=ledger.checks: {k: v for k, v in checks().items() if k not in names}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "fault"),
+    [
+        ("checks", without(["Lemma 31"]), "Lemma 31 is not checked"),
+        ("checks", lambda: {"Lemma 99": []}, "Lemma 99 is checked, but not listed"),
+        ("places", lambda: {}, "Lemma 31 is checked, but stands on no page"),
+        (
+            "statements",
+            lambda: [{"name": "Lemma 31", "section": "D.5", "about": "", "open": True}],
+            "Lemma 31 is checked, yet listed as open",
+        ),
+    ],
+)
+def test_a_disagreement_is_found(monkeypatch, attribute, value, fault):
+    monkeypatch.setattr(ledger, attribute, value)
+    assert fault in ledger.faults()
+
+
+@pytest.mark.parametrize(
+    ("link", "found"),
+    [
+        ("b.html#there", []),
+        ("#here", []),
+        ("https://example.org#x", []),
+        ("b.html#gone", ["a.html: b.html#gone"]),
+        ("c.html", ["a.html: c.html"]),
+        ("#gone", ["a.html: #gone"]),
+    ],
+)
+def test_a_link_that_leads_nowhere_fails_the_build(tmp_path, link, found):
+    folder = tmp_path / "book"
+    folder.mkdir()
+    (folder / "a.html").write_text(f'<p id="here"><a class="x" href="{link}">link</a></p>')
+    (folder / "b.html").write_text('<tr id="there"></tr>')
+    assert links.broken(folder) == found
+    hooks = {}
+    app = SimpleNamespace(
+        connect=lambda event, call, **_: hooks.update({event: call}),
+        builder=SimpleNamespace(name="html"),
+        outdir=tmp_path,
+    )
+    links.setup(app)
+    if found:
+        with pytest.raises(SphinxError, match="lead nowhere"):
+            hooks["build-finished"](app, None)
+    else:
+        hooks["build-finished"](app, None)
