@@ -74,7 +74,7 @@ def check(*statements, claim, evidence, fails):
         raise ValueError(f"evidence = {evidence!r} of {statements}, {fails}; allowed: {allowed}")
 
     def run(function):
-        for words, keywords in {"as stated": {}, **fails}.items():
+        for words, keywords in [("as stated", {}), *fails.items()]:
             holds = function(**keywords)
             if not isinstance(holds, bool | np.bool_):
                 raise TypeError(f"{function.__name__} answers {holds!r}; allowed: a bool")

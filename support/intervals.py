@@ -12,7 +12,7 @@ __all__ = ["ball", "closed_form_limit", "proves", "segment"]
 
 
 def ball(value, radius=0):
-    """The ball around a number, exact for ints, floats and fractions of them."""
+    """A ball that contains a number, an int, a float or a fraction, and all within `radius`."""
     value = Fraction(value)
     return arb(value.numerator) / value.denominator + arb(0, radius)
 
@@ -30,14 +30,14 @@ def proves(holds, box, most=100_000):
     """
     waiting = [[(Fraction(low), Fraction(high)) for low, high in box]]
     for _ in range(most):
-        if not waiting:
-            return True
         part = waiting.pop()
         if not holds(*(segment(*side) for side in part)):
             widest = max(range(len(part)), key=lambda i: part[i][1] - part[i][0])
             low, high = part[widest]
             for half in ((low, (low + high) / 2), ((low + high) / 2, high)):
                 waiting.append([*part[:widest], half, *part[widest + 1 :]])
+        if not waiting:
+            return True
     return False
 
 

@@ -91,3 +91,10 @@ def test_unknown_evidence_no_false_version_and_no_statement_are_refused(statemen
 def test_slugs():
     names = {"Lemma 31": "lemma-31", "(19)": "eq-19", "Theorem 1": "theorem-1"}
     assert {name: slug(name) for name in names} == names
+
+
+def test_no_name_of_a_false_version_hides_the_true_one():
+    with pytest.raises(AssertionError, match="does not hold"):
+        check("Lemma 31", claim="9 < 7", evidence="exact", fails={"as stated": {"number": 8}})(
+            lambda number=9: number < 7
+        )

@@ -158,3 +158,8 @@ def test_a_larger_box_has_larger_enclosures(start, kappa):
 def test_boxes_with_a_tie_a_negative_entry_or_beyond_the_solutions_are_refused(start):
     with pytest.raises(ValueError, match="allowed"):
         closed_form_limit(start, 7)
+
+
+def test_the_last_part_counts_too():
+    assert proves(lambda x: True, [(0, 1)], most=1)
+    assert not proves(lambda x: False, [(0, 1)], most=1)
