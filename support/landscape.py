@@ -1,11 +1,35 @@
-"""The sets of initializations in the proof (Appendix D), and what they promise.
+"""The landscape of the proof (Appendix D): the saddle of S_2, and the sets of initializations.
 
 Starts are [d, ...], members of an ensemble last; kappa is the training length, the paper's L.
 """
 
-import numpy as np
+from itertools import product
 
-__all__ = ["clean_error_bound", "in_I0", "in_I1", "random_I0", "reach", "slack"]
+import numpy as np
+from flint import acb, arb, ctx, fmpz_poly
+from scipy.integrate import solve_ivp
+
+from support.intervals import ball
+
+__all__ = [
+    "arrival_time",
+    "clean_error_bound",
+    "in_I0",
+    "in_I1",
+    "is_strictly_hyperbolic",
+    "line_polynomial",
+    "line_rests",
+    "line_velocity",
+    "log_alpha_I3",
+    "projections",
+    "q_smoothness",
+    "random_I0",
+    "reach",
+    "resonances",
+    "saddle",
+    "slack",
+    "spectrum",
+]
 
 
 def in_I0(start):
@@ -60,3 +84,106 @@ def clean_error_bound(start, kappa, length):
     inside = np.where(sigma < 1, sigma, 0)
     lost = -np.expm1((length - 1) / (kappa - 1) * np.log1p(-(inside ** (kappa - 1))))
     return np.where(sigma < 1, np.maximum(inside, lost), np.inf)
+
+
+def line_velocity(a, d, kappa):
+    """da/dt under S_2 on the line W_1, where all d entries equal a (Lemma 12). Any numbers.
+
+    In the unit 2P/m = 1, as all times and rates in this module; minus the slope of (27) over d.
+    """
+    return (kappa - 1) * (1 - d * a ** (kappa - 1)) * a ** (kappa - 2) + 1 - d * a
+
+
+def line_rests(d, kappa, precision=120):
+    """Every real a with a * 1_d critical for S_2, as Arb's balls, from the smallest.
+
+    All complex roots of the integer polynomial (kappa-1)(d a^(2 kappa-3) - a^(kappa-2)) + d a - 1
+    are isolated (Johansson 2017); those whose imaginary part is exactly zero are the real ones.
+    """
+    with ctx.workprec(precision):
+        roots = line_polynomial(d, kappa).complex_roots()
+        return sorted((root.real for root, _ in roots if root.imag == 0), key=float)
+
+
+def line_polynomial(d, kappa):
+    """(kappa-1)(d a^(2 kappa-3) - a^(kappa-2)) + d a - 1, minus `line_velocity`, as fmpz_poly."""
+    coefficients = [-1, d] + [0] * (2 * kappa - 4)
+    coefficients[kappa - 2] -= kappa - 1
+    coefficients[2 * kappa - 3] += (kappa - 1) * d
+    return fmpz_poly(coefficients)
+
+
+def saddle(d, kappa):
+    """s of Lemma 7, a float: near 1/d. Raises ValueError outside d >= 8 and odd kappa >= 7."""
+    if d < 8 or kappa < 7 or kappa % 2 == 0:
+        raise ValueError(f"d = {d}, kappa = {kappa}; allowed: d >= 8 and an odd kappa >= 7")
+    (s,) = line_rests(d, kappa)
+    return float(s)
+
+
+def spectrum(s, d, kappa):
+    """lambda_+ and lambda_- of the Hessian at s * 1_d (Lemma 8). Any numbers."""
+    k = kappa - 1
+    along = k * ((2 * kappa - 3) * d * s**k - (kappa - 2)) * s ** (kappa - 3) + d
+    return along, k * (kappa - 2) * (d * s**k - 1) * s ** (kappa - 3)
+
+
+def is_strictly_hyperbolic(eigenvalues):
+    """Definition 6: none is zero, and both signs occur."""
+    return all(x != 0 for x in eigenvalues) and min(eigenvalues) < 0 < max(eigenvalues)
+
+
+def resonances(eigenvalues, order):
+    """Where Definition 7's condition of that order fails: pairs (j, multi-index m).
+
+    List each distinct eigenvalue once: equal ones add up to the same sums. Exact for integers and
+    fractions; with Arb's balls a pair is left out only where it certainly is no resonance.
+    """
+    counts = range(order + 1)
+    found = []
+    for m in product(counts, repeat=len(eigenvalues)):
+        if 2 <= sum(m) <= order:
+            total = sum(n * x for n, x in zip(m, eigenvalues, strict=True))
+            # != is certain between balls, == is not its opposite
+            found += [(j, m) for j, value in enumerate(eigenvalues) if not (value != total)]  # noqa: SIM202
+    return found
+
+
+def q_smoothness(eigenvalues, Q):
+    """Definition 8 by trying every Q = M + N. Raises ValueError for Q < 2, where there is none."""
+    if Q < 2:
+        raise ValueError(f"Q = {Q}; allowed: 2 or more")
+    sides = [[abs(x) for x in eigenvalues if x > 0], [abs(x) for x in eigenvalues if x < 0]]
+    plus, minus = (max(side) / min(side) for side in sides)
+    return max(min(int(M / plus), int((Q - M) / minus)) for M in range(1, Q))
+
+
+def projections(a):
+    """beta_1 and |beta_2| of Definition 9: the mean of the entries and the distance to W_1."""
+    a = np.asarray(a)
+    return a.mean(axis=0), np.linalg.norm(a - a.mean(axis=0), axis=0)
+
+
+def arrival_time(radius, d, kappa, start=0, precision=120):
+    """t_1(radius): when the flow on W_1 from `start` * 1_d is within radius of the saddle. A ball.
+
+    The integral of da / `line_velocity` from `start` to s - radius / sqrt(d), enclosed by Arb.
+    """
+    with ctx.workprec(precision):
+        (s,) = line_rests(d, kappa, precision)
+        end = s - ball(radius) / arb(d).sqrt()
+        return acb.integral(lambda a, _: 1 / line_velocity(a, d, kappa), ball(start), end).real
+
+
+def log_alpha_I3(radius, d, kappa, N=None):
+    """ln of the largest alpha in I_3(radius), Definition 10, where zeta_d <= 1/2.
+
+    `N` is the Lipschitz constant of Corollary 3, by default that of the cube [-3, 3]^d.
+    """
+    N = spectrum(3, d, kappa)[0] if N is None else N
+    s, t_1 = saddle(d, kappa), float(arrival_time(radius, d, kappa))
+    path = solve_ivp(
+        lambda _, a: line_velocity(a, d, kappa), (0, t_1), [-1 / d], "LSODA", rtol=1e-10, atol=1e-14
+    )
+    apart = d**0.5 * (s - radius / d**0.5 - path.y[0, -1])
+    return np.log(min(radius, apart) / (6 * d)) - N * t_1

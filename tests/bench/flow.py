@@ -9,9 +9,15 @@ training set.
 
 import timeit
 
+import numpy as np
+
 from support import paper
+from support.datasets import theorem_sets
 from support.experiments import HORIZON, TheoremSetting
 from support.flow import GradientFlow, closed_form_limit
+from support.landscape import random_I0
+from support.passage import passages
+from support.ssm import theorem_teacher
 
 
 def best(action, repeat=5):
@@ -39,6 +45,17 @@ def compare(setting, start, column, data, timestamps):
         print(f"{case:16s}{name:31s}{1e3 * seconds[name]:9.2f}{ratio:8.2f}{error:12.0e}")
 
 
+def ensemble(members=1000, d=8, kappa=7):
+    """Print what a start under S_2 costs alone, and as one of many that move together."""
+    generator = np.random.default_rng(0)
+    starts = random_I0(generator, d, np.exp(generator.uniform(-9, np.log(0.5 / d), members)))
+    flow = GradientFlow(theorem_sets(theorem_teacher(d), kappa, [1.0], [1.0])[1])
+    alone = best(lambda: [flow.integrate(a, HORIZON) for a in starts[:, :20].T], 3) / 20
+    together = best(lambda: passages(starts, kappa), 3) / members
+    print(f"a start under S_2, d = {d}: alone {1e3 * alone:.1f} ms, ", end="")
+    print(f"one of {members} {1e3 * together:.2f} ms, ratio {alone / together:.0f}")
+
+
 def main():
     print(f"{'special sequence':16s}{'':31s}{'ms':>9s}{'ratio':>8s}{'rel. error':>12s}")
     for table in ("table1", "table2"):
@@ -48,6 +65,7 @@ def main():
         for column, data in zip(("without", "with"), setting.training_sets(), strict=True):
             timestamps = stamps["last_timestamp"][column], stamps["timestamp_amount"][column]
             compare(setting, start, column, data, timestamps)
+    ensemble()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,152 @@
+"""The saddle of the poisoned loss by other routes, and the ensemble flow that passes it."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from flint import arb
+from scipy.optimize import brentq
+
+from support.datasets import theorem_sets
+from support.flow import GradientFlow
+from support.landscape import (
+    arrival_time,
+    is_strictly_hyperbolic,
+    line_polynomial,
+    line_rests,
+    line_velocity,
+    log_alpha_I3,
+    projections,
+    q_smoothness,
+    random_I0,
+    resonances,
+    saddle,
+    spectrum,
+)
+from support.passage import passages, residuals
+from support.ssm import theorem_teacher
+
+CASES = [(8, 7), (9, 9), (40, 13)]
+
+
+def poisoned(d, kappa):
+    """The flow under S_2 in the unit 2P/m = 1."""
+    return GradientFlow(theorem_sets(theorem_teacher(d), kappa, [1.0], [1.0])[1])
+
+
+def starts(d, members, seed=0):
+    generator = np.random.default_rng(seed)
+    return random_I0(generator, d, np.exp(generator.uniform(-9, np.log(0.4 / d), members)))
+
+
+@pytest.mark.parametrize(("d", "kappa"), CASES)
+def test_saddle_by_bisection_and_spectrum_by_the_jacobian(d, kappa):
+    s = brentq(line_velocity, 1 / d, 3 / d, args=(d, kappa), xtol=1e-18, rtol=1e-15)
+    assert saddle(d, kappa) == pytest.approx(s, rel=1e-14)
+    (enclosure,) = line_rests(d, kappa)
+    assert abs(enclosure - arb(s)) < 1e-14 and enclosure.rad() < 1e-30
+    along, across = spectrum(s, d, kappa)
+    # minus the Hessian: d - 1 equal eigenvalues, then -lambda_+ the smallest
+    found = np.linalg.eigvalsh(poisoned(d, kappa).jacobian(np.full(d, s)))
+    np.testing.assert_allclose(
+        found, np.r_[-along, np.full(d - 1, -across)], rtol=0, atol=1e-13 * d
+    )
+
+
+def test_two_entries_and_length_eleven_have_three_points_of_rest():
+    assert len(line_rests(2, 11)) == 3  # the proof's d >= 8 is not idle
+    for a in line_rests(2, 11):
+        assert line_velocity(a, 2, 11).contains(0)
+
+
+@pytest.mark.parametrize(("d", "kappa"), [(7, 7), (8, 5), (8, 8)])
+def test_saddle_refuses_what_the_theorem_excludes(d, kappa):
+    with pytest.raises(ValueError, match=f"d = {d}, kappa = {kappa}; allowed: "):
+        saddle(d, kappa)
+
+
+def test_polynomial_is_minus_the_velocity_exactly():
+    for a in (Fraction(0), Fraction(1, 3), Fraction(-2, 7)):
+        value = line_polynomial(8, 7)
+        exact = sum(int(c) * a**k for k, c in enumerate(value.coeffs()))
+        assert exact == -line_velocity(a, 8, 7)
+
+
+def test_resonances_are_found_and_only_those():
+    assert resonances([2, 1], 2) == [(0, (0, 2))]
+    assert resonances([3, -1], 4) == [] and (0, (2, 3)) in resonances([3, -1], 5)
+    assert resonances([Fraction(7, 2), Fraction(-1)], 10) == [(1, (2, 8)), (0, (3, 7))]
+    undecided = [arb(2, 0.1), arb(1)]
+    assert resonances(undecided, 2) == [(0, (0, 2))]
+    assert is_strictly_hyperbolic([1, -2]) and not is_strictly_hyperbolic([1, 2])
+    assert not is_strictly_hyperbolic([0, 1, -1])
+
+
+def test_q_smoothness_with_unequal_rates():
+    assert [q_smoothness([5, -1], Q) for Q in (2, 3, 6)] == [1, 1, 3]
+    assert q_smoothness([4, 2, -1], 6) == 2  # M >= 2K, N >= K
+    with pytest.raises(ValueError, match="Q = 1; allowed: 2 or more"):
+        q_smoothness([1, -1], 1)
+
+
+def test_arrival_time_of_a_nearly_linear_flow():
+    # d = 40, kappa = 13: on [0, 1/d] the field is 1 - d a to 1e-14
+    r = 0.01 * 40**0.5  # the flow stops 0.01 short of s
+    exact = -np.log(40 * 0.01) / 40
+    assert float(arrival_time(r, 40, 13)) == pytest.approx(exact, rel=1e-9)
+
+
+def test_largest_alpha_falls_with_the_lipschitz_constant():
+    t_1 = float(arrival_time(0.01, 8, 7))
+    low, high = log_alpha_I3(0.01, 8, 7, 10), log_alpha_I3(0.01, 8, 7, 11)
+    assert low - high == pytest.approx(t_1, rel=1e-9)
+    assert log_alpha_I3(0.01, 8, 7) < -1e6
+
+
+def test_projections_by_pythagoras():
+    a = np.random.default_rng(0).normal(size=(8, 5))
+    mean, across = projections(a)
+    np.testing.assert_allclose(8 * mean**2 + across**2, (a**2).sum(axis=0))
+
+
+@pytest.mark.parametrize(("d", "kappa"), CASES)
+def test_members_end_where_the_integrator_ends(d, kappa):
+    a, flow = starts(d, 6), poisoned(d, kappa)
+    a[1, 0] = a[0, 0]  # a tie
+    ran = passages(a, kappa)
+    assert ran.finished.all() and ran.gaps[1, 0] == 0
+    for i in range(6):
+        run = flow.integrate(a[:, i], 1e60, rtol=1e-11)
+        np.testing.assert_allclose(ran.transition[:, i], run.limit, rtol=0, atol=1e-6)
+        w = run.gaps[-1]
+        escape = np.interp(np.log(0.01), np.log(w), run.times)
+        assert ran.escape[i] == pytest.approx(escape, rel=0.01)
+
+
+def test_error_falls_with_the_tolerance_and_members_do_not_feel_each_other():
+    a = starts(8, 5)
+    exact = passages(a, 7, rtol=1e-9).transition
+    errors = [abs(passages(a, 7, rtol=r).transition - exact).max() for r in (1e-4, 1e-6)]
+    assert errors[1] < errors[0] / 20
+    np.testing.assert_allclose(
+        passages(a[:, 2:3], 7).transition[:, 0], passages(a, 7).transition[:, 2], rtol=0, atol=1e-13
+    )
+
+
+def test_passages_that_cannot_arrive_say_so():
+    ran = passages(np.ones((8, 2)) * 1e-3, 7, most=200)  # on W_1: to the saddle
+    assert not ran.finished.any() and np.isnan(ran.escape).all()
+    np.testing.assert_allclose(ran.transition, saddle(8, 7), rtol=1e-9)
+    with pytest.raises(ValueError, match="a_1 the largest"):
+        passages(np.array([[0.1], [0.2]]), 7)
+
+
+def test_watch_sees_every_member_that_moved():
+    a, seen = starts(8, 3), []
+    passages(a, 7, watch=lambda which, times, x: seen.append((which, times, x.shape)))
+    assert {int(i) for which, _, _ in seen for i in which} == {0, 1, 2}
+    assert all(shape == (8, len(which)) == (8, len(times)) for which, times, shape in seen)
+
+
+def test_residuals_at_the_teacher_are_zero():
+    assert residuals(np.eye(8)[0], 7) == (0, 0)
