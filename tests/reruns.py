@@ -42,7 +42,10 @@ OTHERS = {
     "proof-towards-saddle": [{"kappa": 9, "d": 12, "seed": 5, "alpha": 1e-5}],
     "proof-escape": [{"kappa": 9, "d": 12, "seed": 5, "alpha": 1e-4}],
     "proof-convergence": [{"kappa": 9, "d": 12, "seed": 5, "alpha": 1e-4, "members": 200}],
-    "proof-divergence": [{"kappa": 9, "d": 12, "seed": 5, "alpha": 1e-4}],
+    "proof-divergence": [
+        {"kappa": 9, "d": 12, "seed": 5, "alpha": 1e-4},
+        {"d": 40, "alpha": 1e-2},  # a start that is not small beside s
+    ],
     "proof-initializations": [{"kappa": 9, "d": 10, "seed": 5}],
     "proof-auxiliary": [{"kappa": 11, "d": 9, "seed": 3}],
     "proof-free": [{"kappa": 11, "d": 9, "seed": 3}],
