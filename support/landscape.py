@@ -20,6 +20,7 @@ __all__ = [
     "line_polynomial",
     "line_rests",
     "line_velocity",
+    "lipschitz_bound",
     "log_alpha_I3",
     "projections",
     "q_smoothness",
@@ -173,6 +174,16 @@ def arrival_time(radius, d, kappa, start=0, precision=120):
         (s,) = line_rests(d, kappa, precision)
         end = s - ball(radius) / arb(d).sqrt()
         return acb.integral(lambda a, _: 1 / line_velocity(a, d, kappa), ball(start), end).real
+
+
+def lipschitz_bound(d, kappa):
+    """N of Corollary 3 for the convex set sum_j a_j^(kappa-1) <= 1 + sqrt(2) (ours).
+
+    The set has every point whose loss is at most 2P/m. On the cube [-3, 3]^d the best N is
+    lambda_+ of `spectrum` at 3.
+    """
+    k, room = kappa - 1, 1 + 2**0.5
+    return room ** ((k - 2) / k) * k * (k * room + (k - 1) * 2**0.5) + d
 
 
 def log_alpha_I3(radius, d, kappa, N=None):

@@ -15,6 +15,7 @@ from support.landscape import (
     line_polynomial,
     line_rests,
     line_velocity,
+    lipschitz_bound,
     log_alpha_I3,
     projections,
     q_smoothness,
@@ -101,6 +102,14 @@ def test_largest_alpha_falls_with_the_lipschitz_constant():
     low, high = log_alpha_I3(0.01, 8, 7, 10), log_alpha_I3(0.01, 8, 7, 11)
     assert low - high == pytest.approx(t_1, rel=1e-9)
     assert log_alpha_I3(0.01, 8, 7) < -1e6
+
+
+def test_lipschitz_bound_covers_the_hessians_of_its_set_within_a_factor():
+    generator, flow = np.random.default_rng(1), poisoned(8, 7)
+    a = generator.normal(size=(300, 8)) * generator.uniform(0, 1, (300, 8)) ** 4
+    a *= ((1 + 2**0.5) / (a**6).sum(axis=1, keepdims=True)) ** (1 / 6)  # on the rim
+    norms = [np.linalg.norm(flow.jacobian(x), 2) for x in a]
+    assert lipschitz_bound(8, 7) / 2 < max(norms) <= lipschitz_bound(8, 7)
 
 
 def test_projections_by_pythagoras():
