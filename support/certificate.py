@@ -13,7 +13,7 @@ from flint import arb, ctx
 
 from support.intervals import ball
 
-__all__ = ["Refused", "cone", "errors"]
+__all__ = ["Refused", "cone", "errors", "widest"]
 
 BITS = 80
 SLACK = 1e-6  # of every row: balls hold their radius to thirty bits
@@ -67,7 +67,7 @@ def _first_stretch(d, kappa, alpha):
     return _up(wide), (k * wide * p * (p - 1) / 2 * top ** (p - 2) * t).exp()
 
 
-def cone(d, kappa, alpha, place, lead, cells=1000):
+def cone(d, kappa, alpha, place, lead, cells=500):
     """Follow all starts of a cone under S_2 to their limits, at zero loss; return a record.
 
     The cone: alpha' (1, zeta_2, ..., zeta_d) with decreasing positive zeta, alpha' <= `alpha`,
@@ -192,3 +192,19 @@ def errors(record, lags, pieces=64):
                 small = others**2 / (d - 2) if lag == 2 else -power if lag % 2 else arb(0)
                 found[lag].append(abs(a_1**lag + a_2**lag + small.union(power) - 1))
     return {lag: reduce(arb.union, balls) for lag, balls in found.items()}
+
+
+def widest(d, kappa, alpha, place, least=0.6, cells=500):
+    """The record of `cone` with nearly the largest lead at which the error at lag two is certified
+    to be `least` or more. Raises Refused where there is none above 1e-30."""
+    low, high, best = -30.0, -1.0, None
+    while high - low > 0.005:
+        middle = (low + high) / 2
+        try:
+            record = cone(d, kappa, alpha, place, 10**middle, cells)
+            good = errors(record, [2])[2] >= least
+        except Refused:
+            good = False
+        low, high, best = (middle, high, record) if good else (low, middle, best)
+    _need(best, f"none for place = {place} and an error of {least}")
+    return best

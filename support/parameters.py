@@ -146,6 +146,11 @@ CHAPTERS = {
     "proof-divergence": (*_case(), _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)),
     "proof-initializations": _case(),
     "proof-free": _case(),
+    "certificate": (
+        *_case(),
+        _number("alpha", 1e-2, "largest scale of the starts", 1e-6, 1e-2),
+        _number("place", 0.5, "a_3 to a_d start below 1 - this times a_1", 0.3, 0.9),
+    ),
     "errata": _case(),
     "statements": (
         _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),

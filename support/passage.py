@@ -90,15 +90,18 @@ def _step(y, h, kappa):
         return y + 2 * k_1 + k_3 + k_4, k_4
 
 
-def passages(start, kappa, rtol=1e-6, loss_below=1e-20, level=0.01, most=20_000, watch=None):
+def passages(
+    start, kappa, rtol=1e-6, loss_below=1e-20, level=0.01, most=20_000, watch=None, gaps=None
+):
     """Follow every member under S_2 from `start` [d, members], a_1 the largest, to zero loss.
 
+    `gaps` [d - 1, members] are a_1 - a_j, where they are too small to be told from `start`.
     `rtol` bounds the error of a step, relative to a_1 and to every gap a_1 - a_j. `watch(which,
     times, transition)` sees the members that moved, after each sweep; after `most` sweeps members
     that have not arrived are given up. Raises ValueError for a start whose a_1 is not the largest.
     """
     a = np.asarray(start, dtype=float)
-    gaps = a[:1] - a[1:]
+    gaps = a[:1] - a[1:] if gaps is None else np.asarray(gaps)
     if a.ndim != 2 or gaps.min() < 0:
         raise ValueError(f"start of shape {a.shape}; allowed: [d, members], a_1 the largest")
     with np.errstate(divide="ignore"):

@@ -31,7 +31,7 @@ def _growth(a, k):
     """A bound on the largest eigenvalue of the Jacobian of f on a box: the other terms of minus
     the Hessian, -k^2 u u^T with u_j = a_j^(k-1) and -1 1^T, are negative semidefinite."""
     R = (1 - sum(x**k for x in a)).upper()
-    return k * (k - 1) * R.max(arb(0)) * max((abs(x).upper() for x in a), key=float) ** (k - 2)
+    return k * (k - 1) * R.max(arb(0)) * max(abs(x).upper() for x in a) ** (k - 2)
 
 
 def box(certificate, parts=12):
@@ -44,6 +44,7 @@ def box(certificate, parts=12):
     the final `radius`, the integral of mu (`growth`). Raises Unproved.
     """
     k, unit = certificate["kappa"] - 1, arb(2) ** -certificate["bits"]
+    _show(k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]), "odd kappa, time forward")
     with ctx.workprec(BITS):
         around = arb(0, 1) * arb(certificate["half_width"])
         here = box = [arb(x) + around for x in certificate["start"]]
@@ -106,12 +107,13 @@ def cone(certificate):
     the limits, and its `claims`, {lag: the error under S_2 is this or more}. Raises Unproved."""
     d, k, rows = certificate["d"], certificate["kappa"] - 1, certificate["rows"]
     alpha, place, lead = (arb(certificate[name]) for name in ("alpha", "place", "lead"))
+    _show(type(d) is int and d >= 4 and k % 2 == 0 and k >= 6, "d from 4, odd kappa from 7")
     with ctx.workprec(BITS):
         p, wide = k - 1, arb(certificate["wide"])
         top, t = wide + arb(1) / d, arb(d).log() * p / d  # a_1, and a time: any will do
         left = (-d * t).exp()
         t += left / (k * (1 - top**p) * ((1 - left) / d) ** p * d)
-        _show(d * alpha < 1 and alpha * (t * k * p * top ** (p - 1)).exp() < wide, "first stretch")
+        _show(0 < d * alpha < 1 and alpha * (t * k * p * top ** (p - 1)).exp() < wide, "first stretch")
         rise = t * k * wide * top ** (p - 2) * (p * (p - 1)) / 2
         w, y, ahead, u = map(arb, rows[0])
         _show(w == 0 and u == 0 and 0 < y <= place < 1 and lead * rise.exp() <= ahead, "first row")

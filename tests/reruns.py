@@ -49,6 +49,10 @@ OTHERS = {
     "proof-initializations": [{"kappa": 9, "d": 10, "seed": 5}],
     "proof-auxiliary": [{"kappa": 11, "d": 9, "seed": 3}],
     "proof-free": [{"kappa": 11, "d": 9, "seed": 3}],
+    "certificate": [
+        {"kappa": 9, "d": 12, "seed": 3, "alpha": 1e-3, "place": 0.7},
+        {"kappa": 13, "d": 40, "place": 0.3},
+    ],
     "errata": [{"kappa": 13, "d": 20, "seed": 4}],
     "statements": [{"show": "checked"}],
     "reproducibility-notes": [{"seed": 7}],

@@ -63,6 +63,7 @@ def test_every_chapter_is_rerun():
     ("proof-initializations", {"d": 7}, "d = 7; allowed: an integer from 8 to 40"),
     ("proof-free", {"kappa": 5}, "kappa = 5; allowed: an odd integer"),
     ("proof-auxiliary", {"kappa": 8}, "kappa = 8; allowed: an odd integer"),
+    ("certificate", {"place": 1.0}, "place = 1.0; allowed: a number from 0.3 to 0.9"),
     ("errata", {"seed": -1}, "seed = -1; allowed: "),
     ("statements", {"show": "best"}, "show = 'best'; allowed: 'all' or 'checked'"),
     ("setup", {"d": 3}, "d = 3; allowed: an integer above kappa = 6"),

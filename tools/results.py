@@ -8,10 +8,13 @@ each took.
 import sys
 import time
 from dataclasses import asdict, replace
+from fractions import Fraction
 
 import numpy as np
 
 from support import paper, results
+from support.certificate import errors, widest
+from support.enclosure import STORED, trajectory
 from support.experiments import TheoremSetting
 from support.panels import GRID, large_entries, panels, watched
 from support.trained import COLUMNS, RELEASED, TEXT, Experiment, cells, rounded
@@ -100,6 +103,41 @@ def other_rates():
     return replace(experiment, setting=experiment.setting | {"lr": rates})
 
 
+# Case by case (d, kappa): starts in cones, and boxes around 1e-3 (1, 1 - gap, 0.45, ..., 0.10).
+CONES = [(8, 7), (9, 7), (10, 7), (12, 7), (8, 9), (8, 11), (8, 13)]
+BOXES = {(8, 7): ("0.00099999", "1e-13"), (8, 9): ("0.0009999999", "1e-16")}
+CLAIMS = {"poisoned": 0.6, "clean": 0.0143, "lags": 41}  # of a box whose gap is 1e-5
+
+
+def certificate(name, settings, compute):
+    """A certificate, which `support.verify` can check, as a stored result."""
+    key = results.make_key(
+        f"certificate.{name}-{settings['d']}-{settings['kappa']}",
+        settings=settings,
+        seeds=[],
+        rule="none",
+        precision="balls and fixed point",
+        device="cpu",
+        libraries=["numpy", "python-flint"],
+    )
+    return key, compute
+
+
+def certified_cone(settings):
+    """The widest cone of these settings, with what it claims at some lags, three digits each."""
+    record = widest(**settings, least=0.601)
+    kappa = settings["kappa"]
+    found = errors(record, [2, *range(kappa, kappa + 4), 20, 41])
+    claims = {str(lag): int(1000 * float(e.lower()) - 0.5) / 1000 for lag, e in found.items()}
+    return record | {"claims": claims}
+
+
+def certified_box(settings):
+    """Polynomials along the trajectory from the middle of a box, and what it claims."""
+    pieces = trajectory([Fraction(x) for x in settings["start"]], settings["kappa"])
+    return settings | {"bits": STORED, "pieces": pieces}
+
+
 def everything():
     """(key, function that computes the values) of every stored result."""
     for table in ("table1", "table2"):
@@ -126,6 +164,15 @@ def everything():
         seed = seed["released_seed"]
         yield experiment.key(name, [seed]), lambda e=experiment, s=seed: panels(e, s)
         yield experiment.key(f"{name}.seeds", SEEDS), lambda e=experiment: bands(e, SEEDS)
+    for d, kappa in CONES:
+        settings = dict(d=d, kappa=kappa, alpha=1e-2, place=0.5)
+        yield certificate("cone", settings, lambda s=settings: certified_cone(s))
+    for (d, kappa), (second, half_width) in BOXES.items():
+        others = [f"{0.00045 - 0.00007 * i:.5f}" for i in range(d - 2)]
+        start = ["0.001", second, *others]
+        claims = CLAIMS if kappa == 7 else {"poisoned": 0.6, "clean": 0.06, "lags": 41}
+        settings = dict(d=d, kappa=kappa, start=start, half_width=half_width, claims=claims)
+        yield certificate("box", settings, lambda s=settings: certified_box(s))
 
 
 if __name__ == "__main__":
