@@ -10,7 +10,7 @@ number of sequences and P only set the unit, 2P/n and 2P/m.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import LSODA, odeint
+from scipy.integrate import LSODA
 from scipy.optimize.elementwise import find_root
 
 __all__ = ["GradientFlow", "Trajectory", "closed_form_limit"]
@@ -57,10 +57,6 @@ class GradientFlow:
     def _gamma(self, delta):
         """gamma^(l) = 2 (l+1)/n sum_i delta^(i) x^(i)_(kappa-l-1), Equation (8): [kappa - 1]."""
         return 2 / len(delta) * self.powers[1:] * (delta @ self.inputs[:, 1:])
-
-    def coefficients(self, a):
-        """gamma^(l) of Equation (8) at the diagonal a, for l = 0, ..., kappa - 2."""
-        return self._gamma(self._residuals(a)[0])
 
     def velocity(self, a):
         """da/dt = sum_l gamma^(l) a_j^l (Equation (7)), shape [d]."""
@@ -136,15 +132,6 @@ class GradientFlow:
         return Trajectory(
             np.array(times), T @ y, gaps, np.array(losses), finished=losses[-1] < loss_below
         )
-
-    def integrate_as_printed(self, start, last_timestamp, segments):
-        """The limit [d] by the paper's own solver settings (Appendix E.3.2, Table 12).
-
-        SciPy's `odeint` on the raw entries, reported at the end points of equal segments. The
-        paper names no tolerances and no Jacobian: SciPy's defaults, 1.5e-8 relative and absolute.
-        """
-        t = np.linspace(0, last_timestamp, segments + 1)
-        return odeint(lambda a, t: self.velocity(a), start, t)[-1]
 
 
 def _gap_matrix(d):

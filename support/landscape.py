@@ -3,8 +3,6 @@
 Starts are [d, ...], members of an ensemble last; kappa is the training length, the paper's L.
 """
 
-from itertools import product
-
 import numpy as np
 from flint import acb, arb, ctx, fmpz_poly
 from scipy.integrate import solve_ivp
@@ -16,17 +14,14 @@ __all__ = [
     "clean_error_bound",
     "in_I0",
     "in_I1",
-    "is_strictly_hyperbolic",
     "line_polynomial",
     "line_rests",
     "line_velocity",
     "lipschitz_bound",
     "log_alpha_I3",
     "projections",
-    "q_smoothness",
     "random_I0",
     "reach",
-    "resonances",
     "saddle",
     "slack",
     "spectrum",
@@ -127,36 +122,6 @@ def spectrum(s, d, kappa):
     k = kappa - 1
     along = k * ((2 * kappa - 3) * d * s**k - (kappa - 2)) * s ** (kappa - 3) + d
     return along, k * (kappa - 2) * (d * s**k - 1) * s ** (kappa - 3)
-
-
-def is_strictly_hyperbolic(eigenvalues):
-    """Definition 6: none is zero, and both signs occur."""
-    return all(x != 0 for x in eigenvalues) and min(eigenvalues) < 0 < max(eigenvalues)
-
-
-def resonances(eigenvalues, order):
-    """Where Definition 7's condition of that order fails: pairs (j, multi-index m).
-
-    List each distinct eigenvalue once: equal ones add up to the same sums. Exact for integers and
-    fractions; with Arb's balls a pair is left out only where it certainly is no resonance.
-    """
-    counts = range(order + 1)
-    found = []
-    for m in product(counts, repeat=len(eigenvalues)):
-        if 2 <= sum(m) <= order:
-            total = sum(n * x for n, x in zip(m, eigenvalues, strict=True))
-            # != is certain between balls, == is not its opposite
-            found += [(j, m) for j, value in enumerate(eigenvalues) if not (value != total)]  # noqa: SIM202
-    return found
-
-
-def q_smoothness(eigenvalues, Q):
-    """Definition 8 by trying every Q = M + N. Raises ValueError for Q < 2, where there is none."""
-    if Q < 2:
-        raise ValueError(f"Q = {Q}; allowed: 2 or more")
-    sides = [[abs(x) for x in eigenvalues if x > 0], [abs(x) for x in eigenvalues if x < 0]]
-    plus, minus = (max(side) / min(side) for side in sides)
-    return max(min(int(M / plus), int((Q - M) / minus)) for M in range(1, Q))
 
 
 def projections(a):

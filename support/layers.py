@@ -9,7 +9,7 @@ import numpy as np
 
 from support.backend import keras
 
-__all__ = ["DiagonalSSM", "ReluNetwork", "Student", "ensemble_square_error", "impulse_response"]
+__all__ = ["DiagonalSSM", "ReluNetwork", "Student", "impulse_response"]
 
 ops = keras.ops
 
@@ -134,15 +134,10 @@ class ReluNetwork(keras.layers.Layer):
         self.built = True
 
     def call(self, numbers):
-        return network([kernel.value for kernel in self.kernels], numbers)
-
-
-def network(kernels, numbers):
-    """The network's answers [n, members] to numbers [n, members]: ReLU between linear maps."""
-    z = ops.expand_dims(numbers, 1)  # [n, 1, members]
-    for i, kernel in enumerate(kernels):
-        z = ops.einsum("nim,iom->nom", ops.relu(z) if i else z, kernel)
-    return z[:, 0]
+        z = ops.expand_dims(numbers, 1)  # [n, 1, members]
+        for i, kernel in enumerate(self.kernels):
+            z = ops.einsum("nim,iom->nom", ops.relu(z) if i else z, kernel.value)
+        return z[:, 0]
 
 
 class Student(keras.Model):
@@ -175,8 +170,3 @@ class Student(keras.Model):
         if head is not None:
             head = ReluNetwork([part(kernel) for kernel in head.kernels], dtype=head.dtype_policy)
         return Student(taken, head)
-
-
-def ensemble_square_error(labels, answers):
-    """Keras loss whose mean over sequences is Equation (3) summed over members: [n]."""
-    return ops.sum(ops.square(labels - answers), axis=-1)

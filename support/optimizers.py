@@ -1,13 +1,12 @@
 """The paper's optimizers, member by member: gradient descent with the adaptive rate, and Adam.
 
-Each rule is one pure step on arrays whose last axis is the ensemble. `AdaptiveGradientDescent` is
-the Keras optimizer made of it; Keras' own Adam is per entry, hence per member, as it stands, and
-`adam_step` repeats its arithmetic for the compiled loop (a test holds the two together).
+Each rule is one pure step on arrays whose last axis is the ensemble. Keras' own Adam is per entry,
+hence per member; `adam_step` repeats its arithmetic (a test holds the two together).
 """
 
 from support.backend import keras
 
-__all__ = ["RULES", "AdaptiveGradientDescent", "initial_state", "step"]
+__all__ = ["RULES", "initial_state", "step"]
 
 ops = keras.ops
 RULES = ("text", "released", "adam")
@@ -79,39 +78,3 @@ def adam_step(rate, count, values, gradients, state):
         for value, m_i, v_i in zip(values, m, v, strict=True)
     ]
     return moved, m + v
-
-
-class AdaptiveGradientDescent(keras.optimizers.Optimizer):
-    """Gradient descent with the paper's adaptive rate, for each member of an ensemble its own.
-
-    `rule` is "text" or "released" (see `gradient_size`); raises ValueError for another.
-    """
-
-    def __init__(self, learning_rate=0.01, rule="text", name="adaptive", **options):
-        if rule not in RULES[:2]:
-            raise ValueError(f"rule = {rule!r}; allowed: 'text' or 'released'")
-        super().__init__(learning_rate=learning_rate, name=name, **options)
-        self.rule = rule
-
-    def build(self, variables):
-        """Make the moving average, [members]."""
-        if not self.built:
-            super().build(variables)
-            self.average = self.add_variable(
-                variables[0].shape[-1:], dtype=variables[0].dtype, name="average"
-            )
-
-    def apply(self, grads, trainable_variables=None):
-        """One step for all variables at once: the rate looks at all of their gradients."""
-        if trainable_variables is not None:
-            self.build(trainable_variables)
-        variables = self._trainable_variables
-        names = [variable.name for variable in variables]
-        values = [variable.value for variable in variables]
-        rate = ops.cast(self.learning_rate, self.average.dtype)
-        count = self.iterations + 1
-        moved, (average,) = step(self.rule, names, rate, count, values, grads, [self.average.value])
-        for variable, value in zip(variables, moved, strict=True):
-            variable.assign(value)
-        self.average.assign(average)
-        self.iterations.assign_add(1)

@@ -10,10 +10,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from math import exp, log10
 from typing import Any
 
-from support.paper import panels
+from support.paper import initial_gap, panels
 
 __all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
 
@@ -90,14 +89,14 @@ def _training(precision):
     )
 
 
-def _case(d=8):
-    """Training length and dimension as the proof asks for them, and the seed of random draws."""
-    return (
-        _integer("kappa", 7, "training length", 7, 13, odd=True),
-        _integer("d", d, "dimension of the student", 8, 40),
-        _integer("seed", 0, "seed of the random points and starts", 0, 2**32 - 1),
-    )
-
+# Training length and dimension as the proof asks for them, and the seed of random draws.
+CASE = (
+    _integer("kappa", 7, "training length", 7, 13, odd=True),
+    _integer("d", 8, "dimension of the student", 8, 40),
+    _integer("seed", 0, "seed of the random points and starts", 0, 2**32 - 1),
+)
+ALPHA = _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)
+MEMBERS = _integer("members", 1000, "number of random starts", 10, 10_000)
 
 CHAPTERS = {
     "intro": (
@@ -126,32 +125,32 @@ CHAPTERS = {
         ),
         *_training("float32"),
     ),
-    "proof-setting": _case(),
+    "proof-setting": CASE,
     "proof-flow-s1": (
-        *_case(),
-        _integer("members", 1000, "number of random starts", 10, 10_000),
+        *CASE,
+        MEMBERS,
         _number("epsilon", 0.01, "error wanted over all lengths up to 42", 1e-6, 0.1),
     ),
-    "proof-auxiliary": _case(),
-    "proof-reference": _case(),
-    "proof-critical-points": _case(),
-    "proof-linearization": _case(),
-    "proof-towards-saddle": (*_case(), _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)),
-    "proof-escape": (*_case(), _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)),
+    "proof-auxiliary": CASE,
+    "proof-reference": CASE,
+    "proof-critical-points": CASE,
+    "proof-linearization": CASE,
+    "proof-towards-saddle": (*CASE, ALPHA),
+    "proof-escape": (*CASE, ALPHA),
     "proof-convergence": (
-        *_case(),
-        _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2),
-        _integer("members", 1000, "number of random starts", 10, 10_000),
+        *CASE,
+        ALPHA,
+        MEMBERS,
     ),
-    "proof-divergence": (*_case(), _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)),
-    "proof-initializations": _case(),
-    "proof-free": _case(),
+    "proof-divergence": (*CASE, ALPHA),
+    "proof-initializations": CASE,
+    "proof-free": CASE,
     "certificate": (
-        *_case(),
+        *CASE,
         _number("alpha", 1e-2, "largest scale of the starts", 1e-6, 1e-2),
         _number("place", 0.5, "a_3 to a_d start below 1 - this times a_1", 0.3, 0.9),
     ),
-    "errata": _case(),
+    "errata": CASE,
     "statements": (
         _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),
     ),
@@ -175,7 +174,7 @@ RELATIONS = {
         (
             "diff_exponent",
             "a number for which the gap is at least 1e-12 sd_A (floats resolve no smaller one)",
-            lambda p: 0.05 * exp(p["diff_exponent"] * log10(p["sd_A"])) >= 1e-12 * p["sd_A"],
+            lambda p: initial_gap(p["sd_A"], p["diff_exponent"]) >= 1e-12 * p["sd_A"],
         ),
     ),
 }

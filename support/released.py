@@ -13,6 +13,7 @@ from support.datasets import gaussian_sequences
 from support.paper import initial_gap
 
 __all__ = [
+    "generator",
     "held_out_inputs",
     "normal_stream",
     "theorem_start",
@@ -88,13 +89,16 @@ def trained_kernels(setting, seed):
     return [normal_stream(seed, np.prod(shape)).reshape(shape) * sd for shape in shapes]
 
 
-def trained_inputs(setting, seed):
-    """The released runs' training sequences [n, kappa], baseline ones first, then special ones.
+def generator(seed):
+    """NumPy's legacy generator, from which the released runs drew their training sequences."""
+    return np.random.RandomState(seed)
 
-    NumPy's legacy generator, sequence by sequence: standard normal entries at the sequence's
-    non-zero places (counted from 1), zero elsewhere.
+
+def trained_inputs(setting, generator):
+    """Training sequences [n, kappa], baseline ones first, then special ones, drawn one by one.
+
+    Standard normal entries at a sequence's non-zero places (counted from 1), zero elsewhere.
     """
-    generator = np.random.RandomState(seed)
     kinds = [
         gaussian_sequences(
             generator, setting[f"n_{kind}"], setting[f"{kind}_indices"], setting["kappa"]

@@ -12,24 +12,17 @@ from pathlib import Path
 
 from support import __version__
 
-__all__ = ["find", "load", "make_key", "recall", "store"]
+__all__ = ["load", "make_key", "recall", "store"]
 
 READS = ("book/results/*.json",)
 FOLDER = Path(__file__).parents[1] / "book" / "results"
 
 
-def make_key(name, *, settings, seeds, rule, precision, device, libraries):
-    """The key of a record; `libraries` are the names whose versions the values depend on."""
-    return {
-        "name": name,
-        "settings": settings,
-        "rule": rule,
-        "seeds": seeds,
-        "precision": precision,
-        "device": device,
-        "support": __version__,
-        "libraries": {library: version(library) for library in libraries},
-    }
+def make_key(name, *, libraries, **parts):
+    """The key of a record: `parts` are settings, rule, seeds, precision and device; `libraries` are
+    the names whose versions the values depend on."""
+    versions = {library: version(library) for library in libraries}
+    return {"name": name, **parts, "support": __version__, "libraries": versions}
 
 
 def store(key, values):
@@ -59,17 +52,12 @@ def load(name):
     return record
 
 
-def find(name):
-    """The record stored as `name`, or None where there is none; ValueError as for `load`."""
-    return load(name) if (FOLDER / f"{name}.json").exists() else None
-
-
 def recall(key, compute):
     """The stored record of this name, if all that was asked for is the same; else one made now.
 
     `compute()` gives the values of the latter, which is not stored.
     """
-    record = find(key["name"])
+    record = load(key["name"]) if (FOLDER / f"{key['name']}.json").exists() else None
     asked = ("settings", "rule", "seeds", "precision")
     if record and all(record["key"][part] == key[part] for part in asked):
         return record

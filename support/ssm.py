@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["SSM", "generalization_error", "rank_two_teacher", "theorem_teacher", "unit_teacher"]
+__all__ = ["SSM", "generalization_error", "theorem_teacher"]
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,3 @@ def theorem_teacher(student_dimension, dimension=2):
     a = np.eye(1, d_star)[0]
     b = np.r_[1.0, np.full(d_star - 1, np.sqrt((d - 1) / (d_star - 1)))]
     return SSM(a, b, b)
-
-
-def unit_teacher():
-    """The teacher of the trained experiments (Appendix E.3.1): A* = B* = C* = 1."""
-    return SSM(np.ones(1), np.ones(1), np.ones(1))
-
-
-def rank_two_teacher():
-    """The teacher of Figure 4 (Appendix E.3.1): A* = diag(0.99, 0.8), B* = C* = ones."""
-    return SSM.with_ones([0.99, 0.8])

@@ -11,9 +11,8 @@ import numpy as np
 
 from support import paper, released, results
 from support.backend import BACKEND, device, keras
-from support.datasets import gaussian_sequences
 from support.layers import DiagonalSSM, ReluNetwork, Student
-from support.ssm import SSM, generalization_error, rank_two_teacher, unit_teacher
+from support.ssm import SSM, generalization_error
 from support.training import Run, require_memory, sequence_loss, train
 
 __all__ = ["COLUMNS", "MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
@@ -63,14 +62,8 @@ class Outcome:
 
     def record(self):
         """What a stored result keeps of it, as lists over the members; numbers to six digits."""
-        run = self.run
-        parts = {
-            "error": self.errors,
-            "beyond": self.beyond,
-            "stop": run.stop,
-            "iterations": run.iterations,
-        }
-        parts |= {"loss": run.loss, "finished": run.finished}
+        parts = {"error": self.errors, "beyond": self.beyond}
+        parts |= {n: getattr(self.run, n) for n in ("stop", "iterations", "loss", "finished")}
         return {name: rounded(values) for name, values in parts.items()}
 
 
@@ -131,25 +124,18 @@ class Experiment:
 
     @property
     def teacher(self):
-        return rank_two_teacher() if self.ends_fixed else unit_teacher()
+        return SSM.with_ones([0.99, 0.8] if self.ends_fixed else [1.0])  # Appendix E.3.1
 
     def sequences(self, seeds, column):
         """The training sequences, [n, kappa, members], with or without the special ones."""
         s = self.setting
         n = s["n_baseline"] + (column == "with") * s["n_special"]
-        if self.protocol.draws == "released":
-            drawn = [released.trained_inputs(s, seed)[:n] for seed in seeds]
-        else:
-            drawn = [self._text_inputs(seed)[:n] for seed in seeds]
+        drawn = [released.trained_inputs(s, self._generator(seed))[:n] for seed in seeds]
         return np.stack(drawn, axis=-1).astype(self.precision)
 
-    def _text_inputs(self, seed):
-        s, generator = self.setting, np.random.default_rng([seed, 1])
-        kinds = [
-            gaussian_sequences(generator, s[f"n_{kind}"], s[f"{kind}_indices"], s["kappa"])
-            for kind in ("baseline", "special")
-        ]
-        return np.concatenate(kinds)
+    def _generator(self, seed):
+        follow = self.protocol.draws == "released"
+        return released.generator(seed) if follow else np.random.default_rng([seed, 1])
 
     def answers(self, sequences):
         """The teacher's labels: [n, length, ...] to [n, ...]."""

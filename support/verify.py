@@ -1,6 +1,6 @@
 """The checker: it believes a certificate only where it can show each step itself, in Arb's balls.
 
-Shares no code with the searches (`support.certificate`, `support.enclosure`) and knows nothing of
+Shares no code with the searches (`support.certificate`, `tools/enclosure.py`) and knows nothing of
 how their numbers were found. Trusted: this page, Arb, and the argument in the chapter
 *A certificate*. Time is in the unit 2P/m = 1: a' = f(a), f_j = k R a_j^(k-1) + h, k = kappa - 1.
 """
@@ -44,7 +44,7 @@ def box(certificate, parts=12):
     the final `radius`, the integral of mu (`growth`). Raises Unproved.
     """
     k, unit = certificate["kappa"] - 1, arb(2) ** -certificate["bits"]
-    _show(k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]), "odd kappa, time forward")
+    _show(k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]), "odd kappa, time")
     with ctx.workprec(BITS):
         around = arb(0, 1) * arb(certificate["half_width"])
         here = box = [arb(x) + around for x in certificate["start"]]
@@ -113,7 +113,8 @@ def cone(certificate):
         top, t = wide + arb(1) / d, arb(d).log() * p / d  # a_1, and a time: any will do
         left = (-d * t).exp()
         t += left / (k * (1 - top**p) * ((1 - left) / d) ** p * d)
-        _show(0 < d * alpha < 1 and alpha * (t * k * p * top ** (p - 1)).exp() < wide, "first stretch")
+        grown = alpha * (t * k * p * top ** (p - 1)).exp()
+        _show(0 < d * alpha < 1 and grown < wide, "first stretch")
         rise = t * k * wide * top ** (p - 2) * (p * (p - 1)) / 2
         w, y, ahead, u = map(arb, rows[0])
         _show(w == 0 and u == 0 and 0 < y <= place < 1 and lead * rise.exp() <= ahead, "first row")

@@ -5,13 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from enclosure import STORED, trajectory
 from flint import arb, arb_poly, fmpz_poly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support import verify
 from support.certificate import Refused, cone, errors
-from support.enclosure import STORED, trajectory
 from support.passage import passages
 
 START = ["0.001", "0.00099999", "0.00045", "0.00038", "0.00031", "0.00024", "0.00017", "0.0001"]

@@ -11,16 +11,13 @@ from support.datasets import theorem_sets
 from support.flow import GradientFlow
 from support.landscape import (
     arrival_time,
-    is_strictly_hyperbolic,
     line_polynomial,
     line_rests,
     line_velocity,
     lipschitz_bound,
     log_alpha_I3,
     projections,
-    q_smoothness,
     random_I0,
-    resonances,
     saddle,
     spectrum,
 )
@@ -71,23 +68,6 @@ def test_polynomial_is_minus_the_velocity_exactly():
         value = line_polynomial(8, 7)
         exact = sum(int(c) * a**k for k, c in enumerate(value.coeffs()))
         assert exact == -line_velocity(a, 8, 7)
-
-
-def test_resonances_are_found_and_only_those():
-    assert resonances([2, 1], 2) == [(0, (0, 2))]
-    assert resonances([3, -1], 4) == [] and (0, (2, 3)) in resonances([3, -1], 5)
-    assert resonances([Fraction(7, 2), Fraction(-1)], 10) == [(1, (2, 8)), (0, (3, 7))]
-    undecided = [arb(2, 0.1), arb(1)]
-    assert resonances(undecided, 2) == [(0, (0, 2))]
-    assert is_strictly_hyperbolic([1, -2]) and not is_strictly_hyperbolic([1, 2])
-    assert not is_strictly_hyperbolic([0, 1, -1])
-
-
-def test_q_smoothness_with_unequal_rates():
-    assert [q_smoothness([5, -1], Q) for Q in (2, 3, 6)] == [1, 1, 3]
-    assert q_smoothness([4, 2, -1], 6) == 2  # M >= 2K, N >= K
-    with pytest.raises(ValueError, match="Q = 1; allowed: 2 or more"):
-        q_smoothness([1, -1], 1)
 
 
 def test_arrival_time_of_a_nearly_linear_flow():

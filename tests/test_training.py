@@ -11,22 +11,16 @@ import termios
 
 import numpy as np
 import pytest
+from keras_fit import AdaptiveGradientDescent, ensemble_square_error
 from recompute import released_run
 
 import support.training
 from support import paper
 from support.backend import BACKEND, free_memory, keras, value_and_gradient
 from support.datasets import expected_moments, gaussian_sequences, second_moments
-from support.layers import (
-    DiagonalSSM,
-    ReluNetwork,
-    Student,
-    ensemble_square_error,
-    impulse_response,
-)
+from support.layers import DiagonalSSM, ReluNetwork, Student, impulse_response
 from support.observe import effective_rank, watch
-from support.optimizers import AdaptiveGradientDescent
-from support.released import trained_inputs, trained_start
+from support.released import generator, trained_inputs, trained_start
 from support.training import moment_loss, sequence_loss, train
 
 ops = keras.ops
@@ -320,7 +314,7 @@ def test_ten_thousand_released_steps_equal_numpy(column):
     seed, rate = setting["released_seeds"][0], setting["lr"][column]
     a, b, c = (v.astype(float) for v in trained_start(setting, seed))
     n = setting["n_baseline"] + (column == "with") * setting["n_special"]
-    x = trained_inputs(setting, seed)[:n]
+    x = trained_inputs(setting, generator(seed))[:n]
     y = x.sum(axis=1)
     ssm = DiagonalSSM(a[:, None], b[:, None], c[:, None], released=True, dtype="float64")
     student = Student(ssm)

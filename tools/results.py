@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 
 import numpy as np
+from enclosure import STORED, trajectory
 
 from support import paper, results
 from support.certificate import errors, widest
-from support.enclosure import STORED, trajectory
 from support.experiments import TheoremSetting
 from support.panels import GRID, large_entries, panels, watched
 from support.trained import COLUMNS, RELEASED, TEXT, Experiment, cells, rounded

@@ -12,14 +12,17 @@ import re
 import sys
 import time
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
 from support import results
 from support.backend import BACKEND, device, keras
-from support.layers import DiagonalSSM, Student, ensemble_square_error
-from support.optimizers import AdaptiveGradientDescent
+from support.layers import DiagonalSSM, Student
 from support.training import moment_loss, train
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from keras_fit import AdaptiveGradientDescent, ensemble_square_error
 
 D, KAPPA, N = 10, 6, 18
 # Arithmetic operations of one member-step by the text's rule, from the formulas of

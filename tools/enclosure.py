@@ -91,8 +91,8 @@ def _solve(start, guess, step, kappa, integral, rounds=12):
 def trajectory(start, kappa, miss=1e-20, residual=1e-9, most=2000):
     """Pieces (step, coefficients) from `start` until both residuals of S_2 are below `residual`.
 
-    On the piece a_j(t) is about sum_i coefficients[i][j] s^i 2^-68 for s in [-1, 1], the piece's
-    time over `step` / 2. `miss` limits the last coefficient, whose size is about what is missed.
+    On the piece a_j(t) is about sum_i coefficients[i][j] s^i 2^-STORED for s in [-1, 1], the time
+    over `step` / 2. `miss` limits the last coefficient, whose size is about what is missed.
     Raises RuntimeError after `most` pieces.
     """
     points, monomials, integral = _scheme()
