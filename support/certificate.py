@@ -146,7 +146,7 @@ def _cell(d, kappa, row, w_1, entering):
     tail = 1 - w / a_1
     rate = k * R * w_1 * (a_1 ** (p - 1) * _q(tail, p)).upper()  # of w
     _need(rate > 0, f"no path at w = {w_1:.3g}, yet this is not shown")
-    u = (push + (u - push) * (-d * step / rate).exp()) if u > push else push
+    u = (push + (u - push) * (-d * step / rate).exp()).min(highest) if u > push else highest
 
     next_y = y
     for _ in range(0 if entering else 2):  # y_3 stays below `next_y` in this cell, or passes it

@@ -177,7 +177,7 @@ def _between(d, k, now, then, entering):
     last = 1 - w / a_1
     rate = k * R * w_1 * (a_1 ** (p - 1) * _q(last, p)).upper()
     decayed = (-d * step / rate).exp() if rate > 0 else arb(0)
-    _show(push.max(push + (u_0 - push) * decayed) <= u_1, "sum a - 1")
+    _show(most.min(push.max(push + (u_0 - push) * decayed)) <= u_1, "sum a - 1")
 
     rate = _chord(1 - y_0.union(y_1) * w / a_1, last, p) / (a_1 * _q(last, p))
     odds = (step * rate.lower()).exp() * y_0 / (1 - y_0)
