@@ -12,6 +12,7 @@ from flint import arb, arb_poly, ctx
 from support.intervals import closed_form_limit
 
 BITS = 110
+PARTS = 12  # of each piece, to bound the growth on
 
 
 class Unproved(ValueError):
@@ -34,7 +35,7 @@ def _growth(a, k):
     return k * (k - 1) * R.max(arb(0)) * max(abs(x).upper() for x in a) ** (k - 2)
 
 
-def box(certificate, parts=12):
+def box(certificate):
     """Enclose where both flows lead from every start in a box, and show the claims made of it.
 
     The certificate has `start` and `half_width` (decimals, as strings), `kappa`, the `pieces`,
@@ -44,7 +45,10 @@ def box(certificate, parts=12):
     the final `radius`, the integral of mu (`growth`). Raises Unproved.
     """
     k, unit = certificate["kappa"] - 1, arb(2) ** -certificate["bits"]
-    _show(k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]), "odd kappa, time")
+    _show(
+        type(k) is int and k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]),
+        "odd kappa, time",
+    )
     with ctx.workprec(BITS):
         around = arb(0, 1) * arb(certificate["half_width"])
         here = box = [arb(x) + around for x in certificate["start"]]
@@ -55,10 +59,10 @@ def box(certificate, parts=12):
             E += _norm(x - q(arb(-1)) for x, q in zip(here, p, strict=True))
             rest = _missed(p, half, k)
             tube = 4 * (E + rest)
-            for i in range(parts):
-                s = (arb(2 * i) / parts - 1).union(arb(2 * i + 2) / parts - 1)
-                mu = _growth([q(s) + arb(0, 1) * tube for q in p], k) * half * 2 / parts
-                E = (mu.exp() * (E + rest / parts)).upper()
+            for i in range(PARTS):
+                s = (arb(2 * i) / PARTS - 1).union(arb(2 * i + 2) / PARTS - 1)
+                mu = _growth([q(s) + arb(0, 1) * tube for q in p], k) * half * 2 / PARTS
+                E = (mu.exp() * (E + rest / PARTS)).upper()
                 growth += mu
                 _show(tube > E, f"the distance may exceed {float(tube):.1e} on piece {number}")
             here = [q(arb(1)) for q in p]
@@ -107,14 +111,17 @@ def cone(certificate):
     the limits, and its `claims`, {lag: the error under S_2 is this or more}. Raises Unproved."""
     d, k, rows = certificate["d"], certificate["kappa"] - 1, certificate["rows"]
     alpha, place, lead = (arb(certificate[name]) for name in ("alpha", "place", "lead"))
-    _show(type(d) is int and d >= 4 and k % 2 == 0 and k >= 6, "d from 4, odd kappa from 7")
+    _show(
+        type(d) is int and d >= 4 and type(k) is int and k % 2 == 0 and k >= 6,
+        "d from 4, odd kappa from 7",
+    )
     with ctx.workprec(BITS):
         p, wide = k - 1, arb(certificate["wide"])
         top, t = wide + arb(1) / d, arb(d).log() * p / d  # a_1, and a time: any will do
         left = (-d * t).exp()
         t += left / (k * (1 - top**p) * ((1 - left) / d) ** p * d)
         grown = alpha * (t * k * p * top ** (p - 1)).exp()
-        _show(0 < d * alpha < 1 and grown < wide, "first stretch")
+        _show(0 < d * alpha < 1 and top < 1 and grown < wide, "first stretch")
         rise = t * k * wide * top ** (p - 2) * (p * (p - 1)) / 2
         w, y, ahead, u = map(arb, rows[0])
         _show(w == 0 and u == 0 and 0 < y <= place < 1 and lead * rise.exp() <= ahead, "first row")
@@ -137,7 +144,8 @@ def _limits(d, k, v, size, lag, least, most=20_000):
     a lag: parts of (a_1, a_1 - a_2) are halved until no such point is in them, or it errs."""
     others = (d - 2) * size**lag
     others = others.union(-others if lag % 2 else arb(0))
-    parts = [(arb(0.5), arb(1), arb(0), v)]
+    _show(lag >= 1, "lags from 1")
+    parts = [(arb(0), arb(1), arb(0), v)]
     for _ in range(most):
         low, high, near, far = parts.pop()
         pair = (low.union(high), low.union(high) - near.union(far))
@@ -162,7 +170,7 @@ def _between(d, k, now, then, entering):
     limit = _entries(d, w, y_0, lead_1, arb(0))
     low = limit[0].lower()
     last = 1 - w / low
-    _show(w_0 < w_1 and last > -0.5, "a_d below -a_1 / 2")
+    _show(w_0 < w_1 and y_1 > 0 and low > 0 and last > -0.5, "a_d below -a_1 / 2")
     _show(1 + (d - 1) * last.min(arb(0)) ** p > 0, "sum a^p")
     _show(lead_0 * (step * _chord(arb(1), last, p) / _q(last, p) / low).exp() <= lead_1, "v / w")
 

@@ -233,6 +233,10 @@ def spoil(record, column, row, factor):
     lambda r: r | {"rows": r["rows"][:-2]},
     lambda r: r | {"rows": [*r["rows"][:300], *r["rows"][320:]]},
     lambda r: r | {"claims": {"2": 0.7}},
+    lambda r: r | {"claims": {"0": 0.5}},
+    lambda r: r | {"wide": 1.0},  # then no y_3 below the end may have grown
+    lambda r: r | {"kappa": 7.0},
+    lambda r: spoil(r, 1, 300, -1),
     lambda r: spoil(r, 1, 300, 1.001),
     lambda r: spoil(r, 2, 300, 0.999),
     lambda r: spoil(r, 3, 300, 0.99),
@@ -242,6 +246,16 @@ def test_a_spoiled_cone_is_refused(wrong):
     verify.cone(record)
     with pytest.raises(verify.Unproved):
         verify.cone(wrong(record))
+
+
+def test_a_first_stretch_of_negative_time_is_refused(monkeypatch):
+    """A spread of 7/8 puts the bound on R below zero, and the time it gives with it; a lead that
+    shrinks in negative time, from one half to nearly nothing, would pass everything else."""
+    too_wide = 0.875 + 1e-6, arb(2e-9)
+    monkeypatch.setattr("support.certificate._first_stretch", lambda *_: too_wide)
+    false = cone(8, 7, 0.01, 0.9, 0.5) | {"claims": {"2": 0.6}}
+    with pytest.raises(verify.Unproved, match="first stretch"):
+        verify.cone(false)
 
 
 @settings(max_examples=25, deadline=None)
