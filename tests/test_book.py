@@ -47,6 +47,12 @@ def test_figures_are_numbered_by_chapter_and_described(site):
             assert len(re.search(r'alt="(.*?)"', image)[1]) > 60, image
 
 
+def test_tables_are_tables(site):
+    """A bar in the head of a Markdown table, |lambda| say, leaves its source on the page."""
+    for name in PAGES:
+        assert not re.search(r"<p>\|", (site / f"book/{name}.html").read_text()), name
+
+
 @pytest.fixture(scope="session")
 def browser():
     if BROWSER is None:

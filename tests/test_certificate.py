@@ -200,6 +200,7 @@ def test_true_flows_from_a_cone_keep_to_its_table_and_end_where_it_says(case):
 
 @pytest.mark.parametrize("case", [
     (8, 7, 1e-2, 0.5, 1e-4),  # too wide a lead
+    (8, 7, 1e-3, 0.5, 0.1),
     (8, 7, 1e-2, 0.02, 1e-6),  # others too near
     (8, 9, 1e-2, 0.5, 1e-6),
 ])  # fmt: skip
