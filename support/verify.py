@@ -45,10 +45,9 @@ def box(certificate):
     the final `radius`, the integral of mu (`growth`). Raises Unproved.
     """
     k, unit = certificate["kappa"] - 1, arb(2) ** -certificate["bits"]
-    _show(
-        type(k) is int and k % 2 == 0 and all(step > 0 for step, _ in certificate["pieces"]),
-        "odd kappa, time",
-    )
+    _show(type(k) is int and k >= 6 and k % 2 == 0, "kappa odd, from 7")
+    _show(all(step > 0 for step, _ in certificate["pieces"]), "time goes forward")
+    _show(type(certificate["half_width"]) is str, "half_width is no decimal")
     with ctx.workprec(BITS):
         around = arb(0, 1) * arb(certificate["half_width"])
         here = box = [arb(x) + around for x in certificate["start"]]
@@ -69,6 +68,7 @@ def box(certificate):
         s2, radius = _limit(here, E, k)
         s1 = closed_form_limit(box, k + 1)
         claims = certificate["claims"]
+        _show(claims["lags"] >= 1, "no lag is claimed")
         _show(error(s2, 2) >= claims["poisoned"], f"error under S_2 is {error(s2, 2)}")
         for lag in range(1, claims["lags"] + 1):
             _show(
@@ -111,10 +111,8 @@ def cone(certificate):
     the limits, and its `claims`, {lag: the error under S_2 is this or more}. Raises Unproved."""
     d, k, rows = certificate["d"], certificate["kappa"] - 1, certificate["rows"]
     alpha, place, lead = (arb(certificate[name]) for name in ("alpha", "place", "lead"))
-    _show(
-        type(d) is int and d >= 4 and type(k) is int and k % 2 == 0 and k >= 6,
-        "d from 4, odd kappa from 7",
-    )
+    _show(type(d) is int and d >= 4, "d from 4")
+    _show(type(k) is int and k >= 6 and k % 2 == 0, "kappa odd, from 7")
     with ctx.workprec(BITS):
         p, wide = k - 1, arb(certificate["wide"])
         top, t = wide + arb(1) / d, arb(d).log() * p / d  # a_1, and a time: any will do
@@ -124,7 +122,8 @@ def cone(certificate):
         _show(0 < d * alpha < 1 and top < 1 and grown < wide, "first stretch")
         rise = t * k * wide * top ** (p - 2) * (p * (p - 1)) / 2
         w, y, ahead, u = map(arb, rows[0])
-        _show(w == 0 and u == 0 and 0 < y <= place < 1 and lead * rise.exp() <= ahead, "first row")
+        _show(w == 0 and u == 0 and 0 < y <= place < 1, "first row")
+        _show(lead > 0 and lead * rise.exp() <= ahead, "first row, v / w")
         v, size = arb(0), arb(0)
         for now, then in pairwise(rows):
             a = _between(d, k, now, then, arb(now[0]) < wide)
@@ -134,8 +133,10 @@ def cone(certificate):
         a_1 = (1 + w * (1 + (d - 3) * y)) / d
         a_2 = a_1 - w * ahead
         _show(a_2 > 0 and a_1**k + a_2**k > 1, "a path may pass the end of the table")
+        _show(wide < w, "a path may begin beyond the end of the table")
         _show(v <= certificate["v"] < 0.5 and size <= certificate["size"] < 0.5, "limits")
         for lag, least in certificate["claims"].items():
+            _show(lag.isdecimal(), f"lag {lag}")
             _limits(d, k, arb(certificate["v"]), arb(certificate["size"]), int(lag), arb(least))
 
 
@@ -184,6 +185,7 @@ def _between(d, k, now, then, entering):
     a_1 = _entries(d, w, y_0, lead_1, most)[0]
     last = 1 - w / a_1
     rate = k * R * w_1 * (a_1 ** (p - 1) * _q(last, p)).upper()
+    _show(rate >= 0, "R")
     decayed = (-d * step / rate).exp() if rate > 0 else arb(0)
     _show(most.min(push.max(push + (u_0 - push) * decayed)) <= u_1, "sum a - 1")
 

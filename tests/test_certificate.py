@@ -122,6 +122,8 @@ def test_a_polynomial_right_on_half_of_its_piece_is_refused(pieces, monkeypatch)
     (dict(half_width="1e-10"), "distance may exceed"),
     (dict(half_width="1e-13", clean=0.005), "under S_1, lag 1"),
     (dict(half_width="1e-13", poisoned=0.66), "under S_2"),
+    (dict(half_width=None), "no decimal"),
+    (dict(half_width="1e-13", lags=0), "no lag"),
 ])  # fmt: skip
 def test_a_box_too_wide_and_claims_too_bold_are_refused(pieces, change, words):
     with pytest.raises(verify.Unproved, match=words):
@@ -235,6 +237,8 @@ def spoil(record, column, row, factor):
     lambda r: r | {"rows": [*r["rows"][:300], *r["rows"][320:]]},
     lambda r: r | {"claims": {"2": 0.7}},
     lambda r: r | {"claims": {"0": 0.5}},
+    lambda r: r | {"claims": {"2.9": 0.5}},
+    lambda r: r | {"lead": -1.0},
     lambda r: r | {"wide": 1.0},  # then no y_3 below the end may have grown
     lambda r: r | {"kappa": 7.0},
     lambda r: spoil(r, 1, 300, -1),
