@@ -2,8 +2,8 @@
 
 The chapter *A certificate* has the proof; the names here are its names. Time is in the unit
 2P/m = 1 and p = kappa - 2, so that a_j' = (kappa-1) R a_j^p + h with the residuals
-R = 1 - sum a^(kappa-1) and h = 1 - sum a. Spread w = a_1 - a_d; lead v = a_1 - a_2; place
-y_j = (a_1 - a_j) / w. Every inequality is one between balls; floats only choose where.
+R = 1 - sum a^(kappa-1) and h = 1 - sum a. Spread w = a_1 - a_d; place y_j = (a_1 - a_j) / w;
+lead y_2 = v / w with v = a_1 - a_2. Every inequality is one between balls; floats only say where.
 """
 
 from functools import reduce
@@ -16,6 +16,7 @@ from support.intervals import ball
 __all__ = ["Refused", "cone", "errors", "widest"]
 
 BITS = 80
+PIECES = 64  # of the range of v at the limit
 SLACK = 1e-6  # of every row: balls hold their radius to thirty bits
 
 
@@ -94,11 +95,11 @@ def cone(d, kappa, alpha, place, lead, cells=500):
     with ctx.workprec(BITS):
         wide, grown = _first_stretch(d, kappa, alpha)
         row, rows, ends = [0.0, place, _up(lead * grown), 0.0], [], []
-        while not _is_end(d, kappa, *map(arb, row)):
+        while not _is_end(d, kappa, *map(arb, row[:3])):
             rows.append(row)
             entering = row[0] < wide  # a path may begin in this cell, with a y_3 that has not grown
             w = min(row[0] + wide / 8, wide) if entering else row[0] + min(8 * row[0], 1.6) / cells
-            _need(len(rows) < 10 * cells and row[2] < 1, f"the lead v is not small at w = {w:.3g}")
+            _need(len(rows) < 10 * cells and row[2] < 1, f"the lead is not small at w = {w:.3g}")
             row, end = _cell(d, kappa, row, w, entering)
             ends += end
         rows.append(row)
@@ -108,7 +109,7 @@ def cone(d, kappa, alpha, place, lead, cells=500):
     return inputs | dict(rows=rows, v=v, size=size)
 
 
-def _is_end(d, kappa, w, y, ahead, u):
+def _is_end(d, kappa, w, y, ahead):
     """Whether no path has a spread w, as sum a^(kappa-1) would exceed one: R > 0 on all paths."""
     a_1 = (1 + w * (1 + (d - 3) * y)) / d
     a_2 = a_1 - w * ahead
@@ -160,7 +161,7 @@ def _cell(d, kappa, row, w_1, entering):
     return [w_1, _down(next_y), next_ahead, _up(u)], end
 
 
-def errors(record, lags, pieces=64):
+def errors(record, lags):
     """Balls that hold the error |sum_j a_j^lag - 1| of every limit in a record of `cone`.
 
     a_1^(kappa-1) + a_2^(kappa-1) is 1 but for what a_3, ..., a_d may add; for each piece of the
@@ -172,8 +173,8 @@ def errors(record, lags, pieces=64):
         size, v = arb(record["size"]), arb(record["v"])
         rest = (d - 2) * size**k
         _need(v < 0.5 and rest < 0.5, f"v up to {float(v):.3g} at the limit: too large for a bound")
-        for i in range(pieces):
-            near, far = v * i / pieces, v * (i + 1) / pieces
+        for i in range(PIECES):
+            near, far = v * i / PIECES, v * (i + 1) / PIECES
 
             def bracket(is_low, v=near):
                 low, high = arb(0.5), arb(1)
@@ -194,14 +195,14 @@ def errors(record, lags, pieces=64):
     return {lag: reduce(arb.union, balls) for lag, balls in found.items()}
 
 
-def widest(d, kappa, alpha, place, least=0.6, cells=500):
+def widest(d, kappa, alpha, place, least=0.6):
     """The record of `cone` with nearly the largest lead at which the error at lag two is certified
     to be `least` or more. Raises Refused where there is none above 1e-30."""
     low, high, best = -30.0, -1.0, None
     while high - low > 0.005:
         middle = (low + high) / 2
         try:
-            record = cone(d, kappa, alpha, place, 10**middle, cells)
+            record = cone(d, kappa, alpha, place, 10**middle)
             good = errors(record, [2])[2] >= least
         except Refused:
             good = False
