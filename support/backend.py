@@ -11,7 +11,7 @@ import sys
 
 import psutil
 
-__all__ = ["compile_function", "device", "free_memory", "keras", "value_and_gradient"]
+__all__ = ["THREADS", "compile_function", "device", "free_memory", "keras", "value_and_gradient"]
 
 
 @contextlib.contextmanager
@@ -31,6 +31,8 @@ def _silence():
 BACKEND = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 if BACKEND not in ("tensorflow", "jax"):
     raise ImportError(f"KERAS_BACKEND = {BACKEND!r}; allowed: 'tensorflow' or 'jax'")
+THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())  # that may compute side by side
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(THREADS))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # only where Keras asks for float64
 with _silence():

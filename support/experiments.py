@@ -73,14 +73,15 @@ class TheoremSetting:
         a[1] = a[0] - self.gap
         return a
 
-    def limits(self, starts):
+    def limits(self, starts, rtol=1e-10):
         """Where the flow leads from `starts` [d, members]: under S_1 and under S_2, each likewise.
 
-        S_1 by the closed form, S_2 by the integrator; a member whose flow did not finish is NaN.
+        S_1 by the closed form, S_2 by the integrator, to the relative accuracy `rtol` a step; a
+        member whose flow did not finish is NaN.
         """
         _, S_2 = self.training_sets()
         flow = GradientFlow(S_2)
-        paths = [flow.integrate(start, HORIZON) for start in starts.T]
+        paths = [flow.integrate(start, HORIZON, rtol) for start in starts.T]
         with_special = [p.limit if p.finished else np.full(self.d, np.nan) for p in paths]
         return closed_form_limit(starts, self.kappa), np.stack(with_special, axis=-1)
 

@@ -5,7 +5,7 @@ from functools import cache
 from math import exp, log10
 from pathlib import Path
 
-__all__ = ["cells", "initial_gap", "panels", "printed", "setting", "trained_rows"]
+__all__ = ["cells", "experiments", "initial_gap", "panels", "printed", "setting", "trained_rows"]
 
 READS = ("support/data/published.json",)
 
@@ -33,9 +33,14 @@ def cells():
     ]
 
 
+def experiments():
+    """The names of all settings, those of the tables' rows and of the panels."""
+    return list(_published()["settings"])
+
+
 def panels():
     """The names of the settings behind Figures 2 to 4, six of them, in the paper's order."""
-    return [name for name in _published()["settings"] if name.startswith("figure")]
+    return [name for name in experiments() if name.startswith("figure")]
 
 
 def trained_rows():

@@ -23,6 +23,16 @@ MOST = 200_000  # iterations after which an unfinished member is given up
 TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
 
 
+# What of a setting may be changed, each with the least that it can be; its type tells its own.
+CHANGES = {"d": 2, "width": 1, "n_baseline": 1, "n_special": 0, "sd_A": 0.0, "sd_BC": 0.0}
+CHANGES |= {"sd_D": 0.0, "diff_exponent": 0.0, "warm": 0.0}
+
+
+def allowed(name):
+    """The entries of CHANGES that this experiment has, in words."""
+    return ", ".join(entry for entry in CHANGES if entry in paper.setting(name))
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Whom to follow, "text" or "released", in each choice on which they differ.
@@ -76,22 +86,35 @@ class Experiment:
     precision: str = "float32"
     jitter: float = 0.0  # relative size of normal noise on the starts, to see what rounding does
 
+    def __post_init__(self):
+        if self.precision not in ("float32", "float64"):
+            raise ValueError(f"precision = {self.precision!r}; allowed: 'float32' or 'float64'")
+        if not self.jitter >= 0:
+            raise ValueError(f"jitter = {self.jitter}; allowed: 0 or more")
+
     @classmethod
     def of(
-        cls, name, protocol=RELEASED, precision="float32", jitter=0.0, n_special=None,
-        special_lags=None,
-    ):  # fmt: skip
+        cls, name, protocol=RELEASED, precision="float32", jitter=0.0, special_lags=None, **changes
+    ):
         """The paper's experiment `name`, such as "table1.ssm_mlp" or "figure4.rank2".
 
-        `n_special` and `special_lags`, where given, replace the number of special sequences and
-        the places of their entries, counted backwards: lag 0 is the last place, lag 1 the
-        next-to-last. Raises ValueError for a negative number and for a lag beyond the first place.
+        `changes` replace entries of its setting, any of `CHANGES` that it has; None leaves the
+        paper's. `special_lags`,
+        where given, replaces the places of the special sequences' entries, counted backwards: lag 0
+        is the last place, lag 1 the next-to-last. Raises ValueError for an unknown entry, for a
+        value that it cannot take and for a lag beyond the first place.
         """
         setting = paper.setting(name)
-        if n_special is not None:
-            if n_special < 0:
-                raise ValueError(f"n_special = {n_special}; allowed: 0 or more")
-            setting["n_special"] = n_special
+        changes = {entry: value for entry, value in changes.items() if value is not None}
+        for entry, value in changes.items():
+            if entry not in CHANGES or entry not in setting:
+                raise ValueError(f"{entry} is no parameter of {name!r}; allowed: {allowed(name)}")
+            least = CHANGES[entry]
+            kinds = int if type(least) is int else (int, float)
+            if type(value) is bool or not isinstance(value, kinds) or not value >= least:
+                kind = "an integer" if kinds is int else "a number"
+                raise ValueError(f"{entry} = {value!r}; allowed: {kind}, {least:g} or more")
+        setting |= changes
         if special_lags:
             kappa = setting["kappa"]
             if not all(0 <= lag < kappa for lag in special_lags):
@@ -106,7 +129,7 @@ class Experiment:
         return results.make_key(
             name,
             settings=settings | ({"jitter": self.jitter} if self.jitter else {}),
-            rule=self._rule,
+            rule=self.rule,
             seeds=list(seeds),
             precision=self.precision,
             device=device(),
@@ -130,12 +153,12 @@ class Experiment:
         """The training sequences, [n, kappa, members], with or without the special ones."""
         s = self.setting
         n = s["n_baseline"] + (column == "with") * s["n_special"]
-        drawn = [released.trained_inputs(s, self._generator(seed))[:n] for seed in seeds]
+        if self.protocol.draws == "released":
+            generators = released.generators(seeds)
+        else:
+            generators = (np.random.default_rng([seed, 1]) for seed in seeds)
+        drawn = [released.trained_inputs(s, generator)[:n] for generator in generators]
         return np.stack(drawn, axis=-1).astype(self.precision)
-
-    def _generator(self, seed):
-        follow = self.protocol.draws == "released"
-        return released.generator(seed) if follow else np.random.default_rng([seed, 1])
 
     def answers(self, sequences):
         """The teacher's labels: [n, length, ...] to [n, ...]."""
@@ -144,15 +167,21 @@ class Experiment:
         # D_in = 1, D_hidden = I, D_out = 1/2: `width` equal units
         return np.maximum(z, 0) * z.dtype.type(self.setting["width"] / 2) if self.in_network else z
 
-    def start(self, seed):
-        """A(0), B(0), C(0), each [d], and the network's kernels (none for a standalone SSM)."""
+    def start(self, seeds):
+        """A(0), B(0), C(0), each [d, members], and the network's kernels, members last.
+
+        There are no kernels for a standalone SSM.
+        """
         if self.protocol.draws == "released":
-            a, b, c = released.trained_start(self._with_ends, seed)
-            kernels = released.trained_kernels(self.setting, seed) if self.in_network else []
+            a, b, c = released.trained_start(self._with_ends, seeds)
+            kernels = released.trained_kernels(self.setting, seeds) if self.in_network else []
         else:
-            a, b, c, kernels = self._text_start(seed)
+            a, b, c, *kernels = (
+                np.stack(weights, axis=-1)
+                for weights in zip(*map(self._text_start, seeds), strict=True)
+            )
         if self.protocol.output_order == "text":
-            c = np.sort(c)[::-1]
+            c = np.sort(c, axis=0)[::-1]
         if self.ends_fixed and self.protocol.ends == "text":
             b, c = np.ones_like(b), np.ones_like(c)
         return a, b, c, kernels
@@ -169,25 +198,25 @@ class Experiment:
         gap, w = paper.initial_gap(s["sd_A"], s["diff_exponent"]), s.get("width")
         a[1], b[1] = a[0] - gap, b[0] - gap
         shapes = ((1, w), (w, w), (w, 1)) if self.in_network else ()
-        return a + s["warm"], b + s["warm"], c, [generator.normal(0, s["sd_D"], x) for x in shapes]
+        kernels = (generator.normal(0, s["sd_D"], shape) for shape in shapes)
+        return a + s["warm"], b + s["warm"], c, *kernels
 
     def student(self, seeds):
         """The students as they start, one for each seed."""
-        starts = [self.start(seed) for seed in seeds]
-        a, b, c = (np.stack([start[k] for start in starts], axis=-1) for k in range(3))
-        kernels = [np.stack(list(k), axis=-1) for k in zip(*(s[3] for s in starts), strict=True)]
+        a, b, c, kernels = self.start(seeds)
         if self.jitter:  # a noise of its own for each member, also where seeds repeat
             noise = np.random.default_rng([*map(int, seeds)]).normal
             a, b, c, *kernels = (
                 v * (1 + self.jitter * noise(size=v.shape)) for v in (a, b, c, *kernels)
             )
         options = {"train_ends": not (self.ends_fixed and self.protocol.ends == "text")}
-        options["released"] = self._rule == "released"
+        options["released"] = self.rule == "released"
         head = ReluNetwork(kernels, dtype=self.precision) if kernels else None
         return Student(DiagonalSSM(a, b, c, dtype=self.precision, **options), head)
 
     @property
-    def _rule(self):
+    def rule(self):
+        """The optimizer, one of `support.optimizers.RULES`."""
         return "adam" if self.in_network else self.protocol.rate
 
     @property
@@ -219,7 +248,7 @@ class Experiment:
         run = train(
             student,
             sequence_loss(x, y),
-            rule=self._rule,
+            rule=self.rule,
             rate=s["lr"][column],
             stop_loss=self.stop_loss,
             extra=self.further(column) if further is None else further,

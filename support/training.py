@@ -16,9 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from support import optimizers
-from support.backend import compile_function, free_memory, keras, value_and_gradient
+from support.backend import THREADS, compile_function, free_memory, keras, value_and_gradient
 
-__all__ = ["Run", "moment_loss", "require_memory", "sequence_loss", "train"]
+__all__ = ["Run", "moment_loss", "progress_bar", "require_memory", "sequence_loss", "train"]
 
 ops = keras.ops
 
@@ -89,7 +89,7 @@ def _bytes_each(student, data):
 def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
     """n steps of a chunk as one compiled function of arrays; `template` is a chunk of its size."""
     variables = template.trainable_variables
-    names = [variable.name for variable in variables]
+    names, n = [variable.name for variable in variables], len(variables)
 
     def total(values, data):
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
@@ -98,7 +98,7 @@ def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
 
     gradient = value_and_gradient(total)
 
-    def block(data, limit, values, state, count, stop, last):
+    def block(data, limit, carry):
         def one_step(i, carry):
             values, state, count, stop, _ = carry
             (_, losses), gradients = gradient(values, data)
@@ -112,7 +112,10 @@ def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
             return values, state, ops.where(active, i + 1, count), stop, losses
 
         first, end = limit[0], limit[1]
-        return ops.fori_loop(first, end, one_step, (values, state, count, stop, last))
+        values, state, (count, stop, last) = carry[:n], carry[n:-3], carry[-3:]
+        start = values, state, count, stop, last
+        values, state, *rest = ops.fori_loop(first, end, one_step, start)
+        return [*values, *state, *rest]
 
     return compile_function(block)
 
@@ -122,7 +125,7 @@ def _first(array, members):
     return array if array.shape[-1] == 1 else array[..., members]
 
 
-def _progress(total, shown):
+def progress_bar(total, shown):
     """A progress bar in the terminal behind a notebook's kernel, never in the notebook."""
     stream = getattr(sys.stderr, "_original_stdstream_copy", None)
     stream = os.fdopen(os.dup(stream), "w") if stream is not None else sys.stderr
@@ -141,8 +144,9 @@ def train(
     named in `looks`, `observe(student)` is asked for what the log shall keep.
     `project(names, values)`, if given, makes of the values after each step those that training goes
     on with. `chunk` is the number of members that one compiled call trains; the chunks share the
-    cores. Raises ValueError for an unknown rule, for the released one without the student's probe,
-    for a count that is not positive and for more members than memory holds.
+    cores, and close ranks as members come to their end. Raises ValueError for an unknown rule, for
+    the released one without the student's probe, for a count that is not positive and for more
+    members than memory holds.
     """
     if rule not in optimizers.RULES:
         raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, optimizers.RULES))}")
@@ -155,68 +159,57 @@ def train(
             raise ValueError(f"{name} = {count}; allowed: 1 or more")
     function, data = loss
     require_memory(student.members, _bytes_each(student, data))
-    members = np.arange(student.members)
-    parts = np.split(members, range(chunk, len(members), chunk))
-    blocks = {}  # one compilation for each size of chunk
-    for part in parts:
-        if len(part) not in blocks:
-            template = student.take(part)
-            settings = rule, rate, stop_loss, extra, project
-            blocks[len(part)] = _compiled_block(template, function, *settings)
+    variables, members = student.trainable_variables, student.members
+    size = -(-members // -(-members // chunk))  # of every part, so that one compilation serves all
+    template = student.take(np.arange(size))
+    block = _compiled_block(template, function, rule, rate, stop_loss, extra, project)
+    values = [v.numpy() for v in variables]
+    state = optimizers.initial_state(rule, values)
+    whole = [np.array(array) for array in (*values, *state)]
+    whole += [np.zeros(members, "int32"), np.full(members, -1, "int32"), np.zeros_like(whole[0][0])]
+    count, stop, last = whole[-3:]  # all of `whole` has the members last
 
-    dtype = student.trainable_variables[0].dtype
-    carries = []
-    for part in parts:
-        values = [
-            ops.convert_to_tensor(_first(v.numpy(), part)) for v in student.trainable_variables
-        ]
-        counters = [ops.zeros((len(part),), "int32"), ops.full((len(part),), -1, "int32")]
-        state = optimizers.initial_state(rule, values)
-        carries.append((values, state, *counters, ops.zeros((len(part),), dtype)))
-    pieces = [
-        [ops.convert_to_tensor(_first(x, part).astype(dtype)) for x in data] for part in parts
-    ]
+    def load(part):
+        pieces = [ops.convert_to_tensor(_first(x, part).astype(last.dtype)) for x in data]
+        return part, pieces, [ops.convert_to_tensor(array[..., part]) for array in whole]
 
-    def still_open(i, done):
-        _, _, _, stop, last = carries[i]
-        stop, last = ops.convert_to_numpy(stop), ops.convert_to_numpy(last)
-        return bool(np.any(np.isfinite(last) & ((stop < 0) | (done < stop + extra))))
+    def advance(loaded, limit):
+        part, pieces, carry = loaded
+        carry = block(pieces, ops.convert_to_tensor(np.array(limit, "int32")), carry)
+        for array, new in zip(whole, carry, strict=True):
+            array[..., part] = ops.convert_to_numpy(new)
+        return part, pieces, carry
 
-    def advance(i, limit):
-        limit = ops.convert_to_tensor(np.array(limit, "int32"))
-        return blocks[len(parts[i])](pieces[i], limit, *carries[i])
-
-    for i in {len(part): i for i, part in enumerate(parts)}.values():
-        carries[i] = advance(i, [0, 0])  # compiles, without a step
-    log, done, began = [], 0, time.perf_counter()
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(most, progress) as bar:
+    advance(load(np.arange(size)), [0, 0])  # compiles, without a step
+    log, done, began, going, loaded = [], 0, time.perf_counter(), None, []
+    with ThreadPoolExecutor(THREADS) as pool, progress_bar(most, progress) as bar:
         while True:
             if observe is not None:
-                _write_back(student, parts, carries)
+                _assign(variables, whole)
                 log.append((done, observe(student)))
-            going = [i for i in range(len(parts)) if still_open(i, done)]
-            if done >= most or not going:
+            before = going
+            going = np.flatnonzero(np.isfinite(last) & ((stop < 0) | (done < stop + extra)))
+            if done >= most or not len(going):
                 break
+            if before is None or len(going) < len(before):
+                loaded = [load(part) for part in _equal_parts(going, size)]
             then = min([done - done % every + every, most, *(x for x in looks if x > done)])
-            limits = [[done, then]] * len(going)
-            for i, carry in zip(going, pool.map(advance, going, limits), strict=True):
-                carries[i] = carry
+            loaded = list(pool.map(advance, loaded, [[done, then]] * len(loaded)))
             bar.update(then - done)
             done = then
         bar.total = done  # all that was needed
-    _write_back(student, parts, carries)
-    count, stop, last = (_gather(carries, k) for k in (2, 3, 4))
+    _assign(variables, whole)
     diverged = ~np.isfinite(last)
     finished = ~diverged & (stop >= 0) & (count >= stop + extra)
     return Run(stop, count, last, diverged, finished, log, time.perf_counter() - began)
 
 
-def _gather(carries, k):
-    return np.concatenate([ops.convert_to_numpy(carry[k]) for carry in carries])
+def _equal_parts(members, size):
+    """The members cut into parts of one size; copies of its own fill up what is too short."""
+    parts = np.array_split(members, -(-len(members) // size))
+    return [np.resize(part, size) for part in parts]
 
 
-def _write_back(student, parts, carries):
-    """Put the chunks' values into the student's own variables."""
-    for k, variable in enumerate(student.trainable_variables):
-        values = [ops.convert_to_numpy(carry[0][k]) for carry in carries]
-        variable.assign(np.concatenate(values, axis=-1))
+def _assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=False):  # the arrays go on: optimizer, ...
+        variable.assign(array)

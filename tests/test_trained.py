@@ -34,19 +34,20 @@ def test_stored_draws_are_tensorflow_s():
     for seed in needed:
         for shape in ((1, 10), (20, 1), (20, 20), (15, 15), (25, 25)):
             drawn = tf.random.stateless_normal(shape, (seed, 0)).numpy().ravel()
-            np.testing.assert_array_equal(drawn, released.normal_stream(seed, drawn.size))
+            np.testing.assert_array_equal(drawn, released.normal_streams([seed], drawn.size)[:, 0])
     scaled = tf.random.stateless_normal((25, 25), (4540, 0), stddev=0.1).numpy()
     setting = paper.setting("table2.ssm_mlp")
-    np.testing.assert_array_equal(scaled, released.trained_kernels(setting, 4540)[1])
-    other = tf.random.stateless_normal((7,), (7, 0)).numpy()  # a seed that is not stored
-    np.testing.assert_array_equal(other, released.normal_stream(7, 7))
+    np.testing.assert_array_equal(scaled, released.trained_kernels(setting, [4540])[1][..., 0])
+    seeds = [7, 200, 2**31, 2**32 - 1]  # seeds that are not stored, beside one that is
+    others = [tf.random.stateless_normal((7,), (seed, 0)).numpy() for seed in seeds]
+    np.testing.assert_array_equal(np.stack(others, axis=-1), released.normal_streams(seeds, 7))
 
 
 def test_a_seed_without_a_generator_says_which_have_one(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    assert len(released.normal_stream(200, 100)) == 100
+    assert len(released.normal_streams([200], 100)) == 100
     with pytest.raises(ValueError, match="seed = 7; allowed without TensorFlow"):
-        released.normal_stream(7, 100)
+        released.normal_streams([200, 7], 100)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_panels_equal_an_independent_recomputation(name, column):
     """
     experiment = Experiment.of(name, precision="float64")
     seed = [experiment.setting["released_seed"]]
-    a, b, c = (v.astype(float) for v in experiment.start(seed[0])[:3])
+    a, b, c = (v[:, 0].astype(float) for v in experiment.start(seed)[:3])
     x = experiment.sequences(seed, column)[..., 0]
     states = np.array([0.99, 0.8]) if name.startswith("figure4") else np.ones(1)
     y = x[:, ::-1] @ (states[:, None] ** np.arange(x.shape[1])).sum(axis=0)
@@ -201,18 +202,18 @@ def test_where_text_and_released_runs_differ():
     released_one, text = (Experiment.of("table2.ssm_mlp", p) for p in (RELEASED, TEXT))
     assert (released_one.stop_loss, text.stop_loss) == (0.05, 0.01)
     assert (released_one.further("with"), text.further("with")) == (4901, 5000)
-    a, b, c, kernels = text.start(3)
-    assert np.all(np.diff(c) <= 0) and np.all(np.diff(np.delete(a, 1)) <= 0) and c[0] != b[0]
+    a, b, c, kernels = text.start([3])
+    assert np.all(np.diff(c[:, 0]) <= 0) and np.all(np.diff(np.delete(a, 1)) <= 0) and c[0] != b[0]
     gap = paper.initial_gap(1e-3, 2)
     assert a[0] - a[1] == pytest.approx(gap) and b[0] - b[1] == pytest.approx(gap)
-    assert [k.shape for k in kernels] == [(1, 25), (25, 25), (25, 1)]
+    assert [k.shape for k in kernels] == [(1, 25, 1), (25, 25, 1), (25, 1, 1)]
     assert np.min(kernels[1]) < 0 < np.max(kernels[1])
-    _, _, c, _ = released_one.start(3)
-    assert not np.all(np.diff(c) <= 0)
+    _, _, c, _ = released_one.start([3])
+    assert not np.all(np.diff(c[:, 0]) <= 0)
     _, _, sorted_c, _ = Experiment.of(
         "table2.ssm_mlp", replace(RELEASED, output_order="text")
-    ).start(3)
-    np.testing.assert_array_equal(sorted_c, np.sort(c)[::-1])
+    ).start([3])
+    np.testing.assert_array_equal(sorted_c, np.sort(c, axis=0)[::-1])
     figure = Experiment.of("figure4.rank2", TEXT).student([1])
     assert [v.name for v in figure.trainable_variables] == ["transition"]
     x = {p: Experiment.of("figure2.ssm", p).sequences([1], "with") for p in (RELEASED, TEXT)}

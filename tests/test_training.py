@@ -20,7 +20,7 @@ from support.backend import BACKEND, free_memory, keras, value_and_gradient
 from support.datasets import expected_moments, gaussian_sequences, second_moments
 from support.layers import DiagonalSSM, ReluNetwork, Student, impulse_response
 from support.observe import effective_rank, watch
-from support.released import generator, trained_inputs, trained_start
+from support.released import generators, trained_inputs, trained_start
 from support.training import moment_loss, sequence_loss, train
 
 ops = keras.ops
@@ -312,9 +312,9 @@ def test_ten_thousand_released_steps_equal_numpy(column):
     """
     setting = paper.setting("table2.ssm_beyond")
     seed, rate = setting["released_seeds"][0], setting["lr"][column]
-    a, b, c = (v.astype(float) for v in trained_start(setting, seed))
+    a, b, c = (v[:, 0].astype(float) for v in trained_start(setting, [seed]))
     n = setting["n_baseline"] + (column == "with") * setting["n_special"]
-    x = trained_inputs(setting, generator(seed))[:n]
+    x = trained_inputs(setting, next(generators([seed])))[:n]
     y = x.sum(axis=1)
     ssm = DiagonalSSM(a[:, None], b[:, None], c[:, None], released=True, dtype="float64")
     student = Student(ssm)
@@ -380,8 +380,8 @@ def test_importing_the_engine_says_nothing():
 
 
 def test_progress_shows_in_a_terminal_and_nowhere_else():
-    run = [sys.executable, "-c", "from support.training import _progress\n"
-           "with _progress(8, True) as bar: bar.update(8)"]  # fmt: skip
+    run = [sys.executable, "-c", "from support.training import progress_bar\n"
+           "with progress_bar(8, True) as bar: bar.update(8)"]  # fmt: skip
     quiet = subprocess.run(run, capture_output=True, text=True)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
     master, slave = pty.openpty()

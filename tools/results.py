@@ -1,11 +1,12 @@
 """Recompute the stored results under book/results that the pages render.
 
 `python tools/results.py [NAME ...]` (`make results`) computes all, or those named and those below
-them: "table1" for all of Table 1, "table1.ssm_mlp" for that row and its variants. It says how long
-each took.
+them: "table1" for all of Table 1, "table1.ssm_mlp" for that row and its variants, "sweep" for the
+sweeps over a thousand seeds. It says how long each took. Sweeps run on all cores, or with
+`--where ADDRESS` on a Dask cluster; interrupted, they go on from the chunks kept in `_sweeps`.
 """
 
-import sys
+import argparse
 import time
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -17,6 +18,7 @@ from support import paper, results
 from support.certificate import errors, widest
 from support.experiments import TheoremSetting
 from support.panels import GRID, large_entries, panels, watched
+from support.sweeps import Sweep, run
 from support.trained import COLUMNS, RELEASED, TEXT, Experiment, cells, rounded
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
@@ -138,8 +140,33 @@ def certified_box(settings):
     return settings | {"bits": STORED, "pieces": pieces}
 
 
-def everything():
+def sweeps(where):
+    """Every row of the tables over consecutive seeds, from the first released one.
+
+    Single precision, as released, and double for the first 256. Row 1 is a flow in double
+    precision; its integrator's tolerance is 1e-6, which moves an error by less than 1e-4 of itself
+    (a test).
+    """
+    parts = results.FOLDER.parents[1] / "_sweeps"
+    for name in dict.fromkeys(f"{table}.{row}" for table, row, _ in paper.cells()):
+        first = min(paper.setting(name)["released_seeds"])
+        if name.endswith("theorem1"):
+            rows = {"": Sweep(name, range(first, first + 10_000), {"rtol": [1e-6]}, chunk=500)}
+        else:
+            chunk = 250 if name.endswith("mlp") else 500
+            rows = {
+                "": Sweep(name, range(first, first + 1000), chunk=chunk),
+                ".float64": Sweep(
+                    name, range(first, first + 256), {"precision": ["float64"]}, chunk=128
+                ),
+            }
+        for suffix, sweep in rows.items():
+            yield sweep.key(suffix=suffix), lambda s=sweep: run(s, where, parts)[1]
+
+
+def everything(where="cores"):
     """(key, function that computes the values) of every stored result."""
+    yield from sweeps(where)
     for table in ("table1", "table2"):
         yield theorem_row(table)
     for name in paper.trained_rows():
@@ -176,9 +203,13 @@ def everything():
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:]
-    for key, compute in everything():
-        if not wanted or any(f"{key['name']}.".startswith(f"{name}.") for name in wanted):
+    parser = argparse.ArgumentParser(description="Recompute stored results.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all where none is given")
+    parser.add_argument("--where", default="cores", help="here, cores or a Dask scheduler")
+    chosen = parser.parse_args()
+    for key, compute in everything(chosen.where):
+        names = chosen.names
+        if not names or any(f"{key['name']}.".startswith(f"{name}.") for name in names):
             began = time.perf_counter()
             results.store(key, compute())
             print(f"{key['name']}: {time.perf_counter() - began:.1f} s", flush=True)

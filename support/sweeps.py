@@ -1,0 +1,268 @@
+"""Sweeps: an experiment over many seeds and a grid of parameters, in chunks that run anywhere.
+
+A chunk is a block of seeds at one point of the grid, without and with special sequences. It is
+computed in this process, on all cores, or by the workers of a Dask cluster, and stored by the one
+who asked as soon as it arrives; what is stored is not computed again. A run of a student is one
+row of a table, each chunk a file of its own, refused as a whole if a byte of it is missing.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from support import paper, results
+from support.backend import BACKEND, device
+from support.experiments import TheoremSetting
+from support.flow import closed_form_limit
+from support.observe import effective_rank
+from support.panels import large_entries
+from support.trained import COLUMNS, Experiment, Protocol, abc, allowed
+from support.training import progress_bar
+
+__all__ = ["Sweep", "pairs", "provenance", "run"]
+
+THEOREM = ("kappa", "d", "sd_A", "diff_exponent", "n_baseline", "P", "rule", "rtol")
+PROTOCOL = tuple(f.name for f in fields(Protocol))
+TRAINED = (*PROTOCOL, "precision", "jitter", "special_lags", "most", "further")
+HIGHEST = 2**32 - 1  # seed that NumPy's legacy generator takes
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be run: `experiment`, a row of a table or a panel's, such as "table1.ssm_mlp".
+
+    `seeds` are run at each point of the `grid`, {parameter: values}; `chunk` is the number of seeds
+    that are computed and stored together. Raises ValueError, before anything is computed, for what
+    no run could take.
+    """
+
+    experiment: str
+    seeds: range | list
+    grid: dict = field(default_factory=dict)
+    chunk: int = 250
+
+    def __post_init__(self):
+        if self.experiment not in paper.experiments():
+            names = ", ".join(paper.experiments())
+            raise ValueError(f"experiment = {self.experiment!r}; allowed: {names}")
+        if not len(self.seeds) or not all(
+            type(seed) is int and 0 <= seed <= HIGHEST for seed in self.seeds
+        ):
+            raise ValueError(
+                f"seeds = {self.seeds}; allowed: one or more integers from 0 to {HIGHEST}"
+            )
+        if self.chunk < 1:
+            raise ValueError(f"chunk = {self.chunk}; allowed: 1 or more")
+        for name, values in self.grid.items():
+            if not isinstance(values, (list, tuple)) or not values:
+                raise ValueError(f"grid[{name!r}] = {values!r}; allowed: a list of values")
+        for point in self.points():
+            _runner(self.experiment, point)
+
+    def points(self):
+        """The points of the grid, each {parameter: value}, in the order of the grid."""
+        return [
+            dict(zip(self.grid, values, strict=True))
+            for values in itertools.product(*self.grid.values())
+        ]
+
+    def chunks(self):
+        """The (point, seeds) of each chunk, in the order of the gathered table."""
+        blocks = [self.seeds[i : i + self.chunk] for i in range(0, len(self.seeds), self.chunk)]
+        return list(itertools.product(self.points(), blocks))
+
+    def key(self, made_by=None, suffix=""):
+        """The key of the gathered table: see `support.results`; `made_by` from `provenance`."""
+        consecutive = isinstance(self.seeds, range) and self.seeds.step == 1
+        return {
+            "name": f"sweep.{self.experiment}{suffix}",
+            "settings": {"experiment": paper.setting(self.experiment), "grid": self.grid},
+            "rule": self.grid.get("rule", self.grid.get("rate", ["released"])),
+            "seeds": [self.seeds[0], "to", self.seeds[-1]] if consecutive else list(self.seeds),
+            "precision": self.grid.get("precision", ["float32"]),
+            **(made_by or provenance()),
+        }
+
+
+def provenance():
+    """What determines a result besides what was asked for: device and versions, as in a key."""
+    libraries = ["numpy", "scipy", "keras", BACKEND]
+    return {"device": device(), "backend": BACKEND, **results.versions(libraries)}
+
+
+def _runner(name, point):
+    """A function from seeds to {column: {quantity: [members]}} at a point of the grid."""
+    theorem = name.endswith("theorem1")
+    known = THEOREM if theorem else TRAINED
+    for parameter in point:
+        if parameter not in known and (theorem or parameter not in allowed(name).split(", ")):
+            names = ", ".join(known) + ("" if theorem else f", {allowed(name)}")
+            raise ValueError(f"grid: {parameter} is no parameter of {name!r}; allowed: {names}")
+    if theorem:
+        return _theorem_runner(name, **point)
+    point = dict(point)
+    options = {k: point.pop(k) for k in ("most", "further") if k in point}
+    protocol = Protocol(**{k: point.pop(k) for k in PROTOCOL if k in point})
+    for count in options.items():
+        if not (type(count[1]) is int and count[1] > 0):
+            raise ValueError("{} = {!r}; allowed: a positive integer".format(*count))
+    return partial(_trained_rows, Experiment.of(name, protocol, **point), options)
+
+
+def _theorem_runner(name, rule="released", rtol=1e-10, **changes):
+    setting = replace(TheoremSetting.of_table(name.split(".")[0]), **changes)
+    closed_form_limit(setting.start(0, rule), setting.kappa)  # refuses what it cannot take
+    setting.training_sets()
+    if not 0 < rtol < 1e-2:
+        raise ValueError(f"rtol = {rtol}; allowed: a number above 0 and below 0.01")
+    return partial(_theorem_rows, setting, rule, rtol)
+
+
+def _theorem_rows(setting, rule, rtol, seeds):
+    starts = np.stack([setting.start(seed, rule) for seed in seeds], axis=-1)
+    rows = {}
+    for column, a in zip(COLUMNS, setting.limits(starts, rtol), strict=True):
+        errors = (setting.error(a, normalized=True, first=first) for first in (0, setting.kappa))
+        rows[column] = dict(zip(("error", "beyond"), errors, strict=True))
+        rows[column]["finished"] = np.isfinite(rows[column]["error"])
+    return rows
+
+
+def _trained_rows(experiment, options, seeds):
+    few = 16 if experiment.in_network else 256  # what stays in a core's cache
+    rows = {}
+    for column in COLUMNS:
+        chunk = few if device() == "cpu" else len(seeds)
+        outcome = experiment.train(seeds, column, chunk=chunk, progress=False, **options)
+        run, a = outcome.run, abc(outcome.student)[0]
+        rows[column] = {
+            "error": outcome.errors,
+            "beyond": outcome.beyond,
+            "loss": run.loss,
+            "stop": run.stop,
+            "iterations": run.iterations,
+            "finished": run.finished,
+            "effective_rank": effective_rank(a),
+            "large": large_entries(a).astype("int32"),
+        }
+    return rows
+
+
+def compute(name, point, seeds):
+    """A chunk: a pyarrow.Table with a row for each seed and column, and who made it."""
+    rows, tables = _runner(name, point)(list(seeds)), []
+    for column, quantities in rows.items():
+        data = {"seed": pa.array(seeds, pa.uint32())}
+        for parameter, value in {"special": column, **point}.items():
+            data[parameter] = pa.array([value] * len(seeds))
+        for quantity, values in quantities.items():
+            wide = values.dtype == np.float64
+            data[quantity] = pa.array(values.astype("float32") if wide else values)
+        tables.append(pa.table(data))
+    return pa.concat_tables(tables), provenance()
+
+
+@contextmanager
+def _client(where):
+    """A Dask client: of a cluster on all cores of this machine, or of one that stands elsewhere."""
+    from distributed import Client, LocalCluster
+
+    if where == "cores":
+        env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "KERAS_BACKEND": BACKEND}
+        options = dict(n_workers=os.cpu_count(), threads_per_worker=1, silence_logs=50, env=env)
+        with LocalCluster(dashboard_address=None, **options) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(where, timeout=5)
+    except (OSError, ValueError, TypeError):
+        raise ValueError(
+            f"where = {where!r}; allowed: 'here', 'cores' or the address of a Dask scheduler "
+            "that answers, such as 'tcp://127.0.0.1:8786'"
+        ) from None
+    with client:
+        yield client
+
+
+@contextmanager
+def _engine(where):
+    """(who computes, a function from {i: chunk} to pairs of i and table as they get ready)."""
+    if where == "here":
+        yield provenance(), lambda jobs: ((i, compute(*job)) for i, job in jobs.items())
+        return
+    from distributed import KilledWorker, as_completed
+
+    def computed(jobs):
+        futures = {client.submit(compute, *job, pure=False): i for i, job in jobs.items()}
+        try:
+            for future, result in as_completed(list(futures), with_results=True):
+                yield futures[future], result
+                future.release()
+        except KilledWorker as error:
+            raise RuntimeError(
+                f"a chunk was given up: {error.allowed_failures + 1} workers died computing it "
+                "(out of memory? a smaller chunk may help); what arrived before is kept"
+            ) from None
+
+    with _client(where) as client:
+        found = list(client.run(provenance).values())
+        if not found:
+            raise ValueError(f"where = {where!r}; allowed: a scheduler with workers (dask worker)")
+        if any(other != found[0] for other in found):
+            raise ValueError(f"where = {where!r}: its workers differ in device or versions")
+        yield found[0], computed
+
+
+def _kept(path, key):
+    """The table of a chunk stored under this key; None, and a warning, where it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        found, table = results.read_table(path)
+    except ValueError as error:
+        warnings.warn(f"{error}; computed again", stacklevel=3)
+        return None
+    return table.replace_schema_metadata(None) if found == key else None
+
+
+def run(sweep, where="here", folder=None, progress=True):
+    """Compute what is missing of a sweep, and gather it: its key and a pyarrow.Table.
+
+    `where` is "here" (this process), "cores" (a process for each core) or the address of a Dask
+    scheduler. With a `folder`, chunks are kept in it as they arrive, and taken from it where they
+    are whole and were made by the same versions on the same kind of device. Raises ValueError, at
+    once, where nobody answers or the workers differ; RuntimeError for a chunk that workers die of,
+    OSError where a chunk cannot be written. What was kept by then stays.
+    """
+    with _engine(where) as (made_by, computed):
+        key, chunks = sweep.key(made_by), sweep.chunks()
+        digest = hashlib.sha256(json.dumps([key, sweep.chunk]).encode()).hexdigest()[:16]
+        paths = [Path(folder or ".", digest, f"{i:05}.parquet") for i in range(len(chunks))]
+        keys = [key | {"point": point, "seeds": list(seeds)} for point, seeds in chunks]
+        tables = [_kept(*file) if folder else None for file in zip(paths, keys, strict=True)]
+        missing = {i: (sweep.experiment, *chunks[i]) for i, t in enumerate(tables) if t is None}
+        with progress_bar(sum(len(seeds) for _, seeds in chunks), progress) as bar:
+            bar.update(sum(len(chunks[i][1]) for i, t in enumerate(tables) if t is not None))
+            for i, (table, maker) in computed(missing):
+                if maker != made_by:
+                    raise ValueError(f"where = {where!r}: its workers differ in device or versions")
+                tables[i] = table
+                if folder:
+                    results.write_table(paths[i], keys[i], table)
+                bar.update(len(chunks[i][1]))
+    return key, pa.concat_tables(tables)
+
+
+def pairs(table, quantity="error"):
+    """A quantity of a sweep's table by column, {"without": [runs], "with": [runs]}, paired."""
+    special = table["special"].to_numpy()
+    return {column: table[quantity].to_numpy()[special == column] for column in COLUMNS}
