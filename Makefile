@@ -29,6 +29,7 @@ bench: .venv/installed  ## speeds, as ratios within one run
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/paper.py
 	$(BIN)/python tests/bench/certificate.py
+	$(BIN)/python tests/bench/sweeps.py
 
 results: .venv/installed  ## recompute the stored results that the pages render
 	$(BIN)/python tools/results.py

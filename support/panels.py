@@ -3,7 +3,8 @@
 import numpy as np
 
 from support.observe import watch
-from support.trained import COLUMNS, MOST, rounded
+from support.paper import COLUMNS
+from support.trained import MOST, rounded
 
 __all__ = ["GRID", "LARGE", "large_entries", "panels", "watched"]
 

@@ -5,9 +5,19 @@ from functools import cache
 from math import exp, log10
 from pathlib import Path
 
-__all__ = ["cells", "experiments", "initial_gap", "panels", "printed", "setting", "trained_rows"]
+__all__ = [
+    "COLUMNS",
+    "cells",
+    "experiments",
+    "initial_gap",
+    "panels",
+    "printed",
+    "setting",
+    "trained_rows",
+]
 
 READS = ("support/data/published.json",)
+COLUMNS = ("without", "with")  # special sequences
 
 
 @cache

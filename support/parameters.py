@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from support.paper import initial_gap, panels
+from support.paper import experiments, initial_gap, panels
 
 __all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
 
@@ -71,6 +71,22 @@ def _choice(name, default, meaning, *options):
     return Parameter(name, "str", default, meaning, allowed, lambda v: v in options)
 
 
+def _text(name, default, meaning):
+    def accepts(value):
+        return type(value) is str and len(value) <= 200
+
+    return Parameter(name, "str", default, meaning, "a string of up to 200 letters", accepts)
+
+
+def _grid(name, meaning):
+    def accepts(value):
+        return type(value) is dict and all(
+            type(k) is str and type(v) is list and v for k, v in value.items()
+        )
+
+    return Parameter(name, "dict", {}, meaning, "{name: [value, ...], ...}", accepts)
+
+
 def _training(precision):
     """The parameters shared by the chapters that train as the paper does."""
     return (
@@ -124,6 +140,18 @@ CHAPTERS = {
             "seeds", [], "one student for each; empty: the released ones", 0, 2**32 - 1, 64, 0
         ),
         *_training("float32"),
+    ),
+    "is-it-the-seed": (
+        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        _integer("sample", 4, "how many seeds of each row are run again", 1, 64),
+        _choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
+        _integer("first", 0, "its first seed", 0, 2**31),
+        _integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),
+        _grid("grid", "parameters of the experiment, and values that it runs over"),
+        _integer("chunk", 250, "seeds that it computes and stores together", 1, 1_000_000),
+        _text("where", "here", "'here', 'cores' or the address of a Dask scheduler"),
+        _text("folder", "", "where its chunks are kept, to go on from; empty: nowhere"),
+        _choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
     ),
     "proof-setting": CASE,
     "proof-flow-s1": (

@@ -25,10 +25,11 @@ from support.experiments import TheoremSetting
 from support.flow import closed_form_limit
 from support.observe import effective_rank
 from support.panels import large_entries
-from support.trained import COLUMNS, Experiment, Protocol, abc, allowed
+from support.paper import COLUMNS
+from support.trained import Experiment, Protocol, abc, allowed
 from support.training import progress_bar
 
-__all__ = ["Sweep", "pairs", "provenance", "run"]
+__all__ = ["Sweep", "provenance", "run"]
 
 THEOREM = ("kappa", "d", "sd_A", "diff_exponent", "n_baseline", "P", "rule", "rtol")
 PROTOCOL = tuple(f.name for f in fields(Protocol))
@@ -260,9 +261,3 @@ def run(sweep, where="here", folder=None, progress=True):
                     results.write_table(paths[i], keys[i], table)
                 bar.update(len(chunks[i][1]))
     return key, pa.concat_tables(tables)
-
-
-def pairs(table, quantity="error"):
-    """A quantity of a sweep's table by column, {"without": [runs], "with": [runs]}, paired."""
-    special = table["special"].to_numpy()
-    return {column: table[quantity].to_numpy()[special == column] for column in COLUMNS}

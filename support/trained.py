@@ -15,10 +15,9 @@ from support.layers import DiagonalSSM, ReluNetwork, Student
 from support.ssm import SSM, generalization_error
 from support.training import Run, require_memory, sequence_loss, train
 
-__all__ = ["COLUMNS", "MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
+__all__ = ["MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
 __all__ += ["Experiment", "Outcome", "Protocol", "abc", "cells", "rounded"]
 
-COLUMNS = ("without", "with")  # special sequences
 MOST = 200_000  # iterations after which an unfinished member is given up
 TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
 
@@ -305,7 +304,7 @@ def cells(experiment, seeds, **options):
     keeps. `options` are those of `support.training.train`.
     """
     options = {"chunk": 8} | options
-    records = {c: experiment.train(seeds, c, **options).record() for c in COLUMNS}
+    records = {c: experiment.train(seeds, c, **options).record() for c in paper.COLUMNS}
     return {c: record.pop("error") for c, record in records.items()} | {"runs": records}
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
-__all__ = ["CRITERIA", "Effect", "effect", "means_of_four"]
+from support.paper import COLUMNS
+
+__all__ = ["CRITERIA", "NONE", "Effect", "both_finished", "effect", "effect_of", "means_of_four"]
+__all__ += ["pairs"]
 
 # (words, least share of pairs that change so, least factor in the median), for the lower ends of
 # their 95 % intervals; the first that holds counts.
@@ -42,8 +45,24 @@ class Effect:
     robust: bool
 
 
+def pairs(table, quantity="error"):
+    """A quantity of a sweep's table by column, {"without": [runs], "with": [runs]}, paired."""
+    special = table["special"].to_numpy()
+    return {column: table[quantity].to_numpy()[special == column] for column in COLUMNS}
+
+
+def both_finished(table):
+    """Whether both runs of a pair finished, [pairs]."""
+    return np.all(list(pairs(table, "finished").values()), axis=0)
+
+
+def effect_of(table, quantity="error"):
+    """The Effect on a quantity of a sweep's table."""
+    return effect(*pairs(table, quantity).values(), both_finished(table))
+
+
 def _sizes(ratios):
-    """Share above one and median, each with its interval: Wilson's, and the bootstrap's."""
+    """(share above one, Wilson's interval), (median, bootstrap interval)."""
     worse = int((ratios > 1).sum())
     share = binomtest(worse, len(ratios)).proportion_ci(method="wilson")
     rank = np.argsort(np.argsort(ratios, kind="stable"))  # infinities have no place in a mean
@@ -54,8 +73,8 @@ def _sizes(ratios):
     return (worse / len(ratios), tuple(share)), (np.median(ratios), interval)
 
 
-def _words(ratios):
-    (_, share), (_, ratio) = _sizes(ratios)
+def _words(share, ratio):
+    """The verdict on two intervals."""
     for words, least, factor in CRITERIA:
         if share[0] > least and ratio[0] > factor:
             return words.format("worse")
@@ -73,12 +92,13 @@ def effect(without, with_special, finished):
     if not finished.any():
         raise ValueError("finished: allowed: at least one pair of runs that finished")
     ratios = (np.asarray(with_special) / np.asarray(without))[finished]
-    (share, share_interval), (ratio, ratio_interval) = _sizes(ratios)
-    words, left = _words(ratios), int((~finished).sum())
-    extremes = (np.r_[ratios, np.full(left, end)] for end in (np.inf, 0.0))
-    robust = all(_words(extreme) == words for extreme in extremes)
-    sizes = share, share_interval, ratio, ratio_interval
-    return Effect(len(ratios), left, *sizes, words, robust)
+    left = int((~finished).sum())
+    share, ratio = _sizes(ratios)
+    verdict, robust = _words(share[1], ratio[1]), True
+    for end in (np.inf, 0.0) if left else ():
+        extreme = _sizes(np.r_[ratios, np.full(left, end)])
+        robust &= _words(extreme[0][1], extreme[1][1]) == verdict
+    return Effect(len(ratios), left, *share, *ratio, verdict, robust)
 
 
 def means_of_four(errors, count=10_000):

@@ -34,6 +34,18 @@ OTHERS = {
             "most": 400,
         },
     ],
+    "is-it-the-seed": [
+        {
+            "seed": 5,
+            "sample": 1,
+            "experiment": "figure2.ssm_mlp",
+            "first": 7,
+            "count": 3,
+            "grid": {"n_special": [0, 5], "most": [200]},
+            "chunk": 2,
+            "where": "cores",
+        },
+    ],
     "proof-setting": [{"kappa": 9, "d": 12, "seed": 5}],
     "proof-flow-s1": [{"kappa": 9, "d": 12, "seed": 5, "members": 300, "epsilon": 0.001}],
     "proof-reference": [{"kappa": 9, "d": 12, "seed": 5}],

@@ -18,8 +18,9 @@ from support import paper, results
 from support.certificate import errors, widest
 from support.experiments import TheoremSetting
 from support.panels import GRID, large_entries, panels, watched
+from support.paper import COLUMNS
 from support.sweeps import Sweep, run
-from support.trained import COLUMNS, RELEASED, TEXT, Experiment, cells, rounded
+from support.trained import RELEASED, TEXT, Experiment, cells, rounded
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32

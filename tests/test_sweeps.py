@@ -1,0 +1,278 @@
+"""Sweeps: the same numbers wherever they run, whatever interrupts them."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import dask
+import numpy as np
+import pyarrow as pa
+import pytest
+from distributed import Client, LocalCluster
+from pyarrow import compute
+
+from support import results, sweeps
+from support.experiments import TheoremSetting
+from support.sweeps import Sweep, run
+from support.trained import Experiment
+from support.verdict import pairs
+
+FLOW = Sweep("table1.ssm_theorem1", range(242, 262), {"rtol": [1e-6]}, chunk=4)  # five chunks
+TRAINED = Sweep("table1.ssm_beyond", range(200, 208), {"most": [300]}, chunk=4)  # two chunks
+TWO = Sweep("table1.ssm_theorem1", range(4), {"rtol": [1e-6]}, chunk=2)  # two, quickly
+
+
+@pytest.fixture(scope="module")
+def here():
+    """The tables of FLOW and TRAINED, computed in this process."""
+    return {sweep.experiment: run(sweep)[1] for sweep in (FLOW, TRAINED)}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    failures = dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    with failures, LocalCluster(env=env, **options) as cluster:
+        yield cluster
+
+
+def computing(monkeypatch):
+    """A list to which every chunk that this process computes is added from now on."""
+    seen, chunk = [], sweeps.compute
+    monkeypatch.setattr(sweeps, "compute", lambda *job: seen.append(job) or chunk(*job))
+    return seen
+
+
+def files(folder):
+    return sorted(Path(folder).rglob("*.parquet"))
+
+
+def test_a_sweep_of_students_is_what_training_them_gives():
+    """By direct calls, all seeds at once; bit for bit, though the ensembles differ in size."""
+    seeds, grid = range(200, 206), {"most": [300], "n_special": [0, 10]}
+    _, table = run(Sweep("table1.ssm_beyond", seeds, grid, chunk=4))
+    assert table.num_rows == 2 * 2 * 6
+    assert table["seed"].to_pylist()[:8] == [200, 201, 202, 203] * 2
+    for n_special in grid["n_special"]:
+        part = table.filter(compute.field("n_special") == n_special)
+        experiment = Experiment.of("table1.ssm_beyond", n_special=n_special)
+        for column, errors in pairs(part).items():
+            outcome = experiment.train(list(seeds), column, most=300, progress=False)
+            np.testing.assert_array_equal(errors, outcome.errors.astype("float32"))
+            assert not pairs(part, "finished")[column].any()
+        clean, poisoned = pairs(part).values()
+        assert np.array_equal(clean, poisoned) == (n_special == 0)
+
+
+def test_a_sweep_of_flows_is_the_row_to_four_digits(here):
+    """What the integrator's tolerance of the stored sweeps, 1e-6, does to an error."""
+    for name in ("table1", "table2"):
+        sweep = Sweep(f"{name}.ssm_theorem1", range(300, 310), FLOW.grid)
+        setting = TheoremSetting.of_table(name)
+        exact = setting.cell(sweep.seeds)
+        _, table = run(sweep)
+        for column, errors in pairs(table).items():
+            np.testing.assert_allclose(errors, exact[column], rtol=1e-4)
+            beyond = pairs(table, "beyond")[column]  # over the teacher there, 1, and not d
+            assert np.all(beyond <= errors * setting.d)
+
+
+def test_the_stored_cell_is_in_the_stored_sweep():
+    """Rows whose arithmetic is stable; the cell was computed eight at a time."""
+    for name in ("table2.ssm_beyond", "table1.ssm_theorem1", "table2.ssm_theorem1"):
+        table = results.load(f"sweep.{name}")["values"]
+        cell = results.load(name)
+        seeds = table["seed"].to_numpy()[: table.num_rows // 2].tolist()
+        places = [seeds.index(seed) for seed in cell["key"]["seeds"]]
+        for column, errors in pairs(table).items():
+            np.testing.assert_allclose(errors[places], cell["values"][column], rtol=2e-3)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_a_cluster_gives_the_same_bits(here, cluster, workers):
+    cluster.scale(workers)
+    with Client(cluster) as client:
+        client.wait_for_workers(workers, timeout=60)
+    for sweep in (FLOW, TRAINED):
+        assert run(sweep, cluster.scheduler_address)[1].equals(here[sweep.experiment])
+
+
+def test_all_cores_give_the_same_bits(here):
+    assert run(TRAINED, "cores")[1].equals(here[TRAINED.experiment])
+
+
+def test_a_worker_killed_is_made_good(here, cluster, tmp_path):
+    with Client(cluster) as client:
+        first = min(client.run(os.getpid).values())
+
+    def kill():
+        while not files(tmp_path):
+            time.sleep(0.01)
+        os.kill(first, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    _, table = run(FLOW, cluster.scheduler_address, tmp_path)
+    killer.join()
+    assert table.equals(here[FLOW.experiment]) and len(files(tmp_path)) == 5
+    with Client(cluster) as client:
+        assert first not in client.run(os.getpid).values()
+
+
+def test_a_chunk_that_kills_its_workers_is_given_up(cluster, monkeypatch):
+    def deadly(*job):
+        os._exit(1)
+
+    monkeypatch.setattr(sweeps, "compute", deadly)
+    with pytest.raises(RuntimeError, match="given up: 2 workers died"):
+        run(TWO, cluster.scheduler_address)
+
+
+def test_a_client_killed_goes_on_where_it_was(here, tmp_path, monkeypatch):
+    code = f"from support.sweeps import *; run({FLOW!r}, folder={str(tmp_path)!r})"
+    client = subprocess.Popen([sys.executable, "-c", code])
+    while len(files(tmp_path)) < 2:
+        time.sleep(0.01)
+        assert client.poll() is None
+    client.kill()
+    client.wait()
+    kept = len(files(tmp_path))
+    assert 2 <= kept < 5
+    seen = computing(monkeypatch)
+    for _ in range(2):  # the second time there is nothing to do
+        assert run(FLOW, folder=tmp_path)[1].equals(here[FLOW.experiment])
+        assert len(seen) == 5 - kept and len(files(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda data: b"",
+    lambda data: data[:-1],
+    lambda data: data[: len(data) // 2],
+    lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:],
+])  # fmt: skip
+def test_a_damaged_chunk_is_computed_again(spoil, tmp_path, monkeypatch):
+    _, whole = run(TWO, folder=tmp_path)
+    path = files(tmp_path)[1]
+    path.write_bytes(spoil(path.read_bytes()))
+    seen = computing(monkeypatch)
+    with pytest.warns(UserWarning, match=f"{path.name}: not a whole table .*; computed again"):
+        _, again = run(TWO, folder=tmp_path)
+    assert again.equals(whole) and [job[2] for job in seen] == [range(2, 4)]
+
+
+def test_only_what_was_asked_for_is_picked_up(tmp_path, monkeypatch):
+    run(TWO, folder=tmp_path)
+    seen = computing(monkeypatch)
+    others = [
+        Sweep(TWO.experiment, TWO.seeds, {"rtol": [1e-5]}, chunk=2),
+        Sweep(TWO.experiment, range(1, 5), TWO.grid, chunk=2),
+        Sweep(TWO.experiment, TWO.seeds, TWO.grid | {"d": [9]}, chunk=2),
+        Sweep(TWO.experiment, TWO.seeds, TWO.grid, chunk=3),
+    ]
+    for count, other in enumerate(others, start=1):
+        run(other, folder=tmp_path)
+        assert len(seen) == 2 * count
+    one, two = files(tmp_path / next(os.walk(tmp_path))[1][0])
+    one.write_bytes(two.read_bytes())  # whole, but another chunk's
+    for sweep in (TWO, *others):
+        run(sweep, folder=tmp_path)
+    assert len(seen) == 9
+    monkeypatch.setattr(results, "__version__", "0.0.0")
+    run(TWO, folder=tmp_path)
+    assert len(seen) == 11
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    seen, chunk = [], sweeps.compute
+
+    def second_is_large(*job):
+        seen.append(job)
+        if len(seen) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        return chunk(*job)
+
+    monkeypatch.setattr(sweeps, "compute", second_is_large)
+    try:
+        with pytest.raises(OSError, match=r"00001\.parquet: could not be written: ") as caught:
+            run(TWO, folder=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["00000.parquet"]
+    run(TWO, folder=tmp_path)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("values", "line"), [
+    ({"seeds": []}, r"seeds = \[\]; allowed: one or more integers from 0 to 4294967295"),
+    ({"seeds": [2**32]}, r"seeds = \[4294967296\]; allowed"),
+    ({"seeds": range(-1, 3)}, "seeds = .*; allowed"),
+    ({"chunk": 0}, "chunk = 0; allowed: 1 or more"),
+    ({"experiment": "table3.ssm"}, "experiment = 'table3.ssm'; allowed: table1.ssm_theorem1, "),
+    ({"grid": {"n_specials": [1]}}, "grid: n_specials is no parameter of 'table1.ssm_beyond'; all"),
+    ({"grid": {"width": [3]}}, "grid: width is no parameter of 'table1.ssm_beyond'; allowed: dra"),
+    ({"grid": {"n_special": 3}}, r"grid\['n_special'\] = 3; allowed: a list of values"),
+    ({"grid": {"n_special": []}}, r"grid\['n_special'\] = \[\]; allowed: a list of values"),
+    ({"grid": {"n_special": [1, -1]}}, "n_special = -1; allowed: an integer, 0 or more"),
+    ({"grid": {"n_special": [1.5]}}, "n_special = 1.5; allowed: an integer"),
+    ({"grid": {"sd_A": ["a"]}}, "sd_A = 'a'; allowed: a number"),
+    ({"grid": {"sd_A": [float("nan")]}}, "sd_A = nan; allowed: a number"),
+    ({"grid": {"precision": ["float16"]}}, "precision = 'float16'; allowed: 'float32' or"),
+    ({"grid": {"jitter": [-1]}}, "jitter = -1; allowed: 0 or more"),
+    ({"grid": {"rate": ["mine"]}}, "rate = 'mine'; allowed: 'text' or 'released'"),
+    ({"grid": {"most": [0]}}, "most = 0; allowed: a positive integer"),
+    ({"grid": {"special_lags": [[6]]}}, r"special_lags = \[6\]; allowed: 0, ..., 5"),
+])  # fmt: skip
+def test_a_sweep_that_cannot_run_is_refused(values, line):
+    given = {"experiment": "table1.ssm_beyond", "seeds": [1]} | values
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match=line) as caught:
+        Sweep(**given)
+    assert "\n" not in str(caught.value) and time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("grid", [{"kappa": [8]}, {"rule": ["uniform"]}, {"rtol": [0.5]}])
+def test_a_flow_that_cannot_run_is_refused(grid):
+    (name,) = grid
+    with pytest.raises(ValueError, match=f"{name} = .*allowed"):
+        Sweep("table1.ssm_theorem1", [1], grid)
+
+
+@pytest.mark.parametrize("where", ["nowhere", "tcp://127.0.0.1:9", 7])
+def test_a_scheduler_that_does_not_answer_is_named(where):
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match=f"where = {where!r}; allowed: 'here', 'cores' or the ad"):
+        run(TWO, where)
+    assert time.perf_counter() - began < 10
+
+
+def test_workers_must_be_there_and_be_alike(monkeypatch):
+    made_by = sweeps.provenance()
+    other = made_by | {"device": "another"}
+    client = SimpleNamespace()
+    monkeypatch.setattr(sweeps, "_client", lambda where: nullcontext(client))
+    for found, line in (
+        ({}, "where = 'tcp://a'; allowed: a scheduler with workers"),
+        ({"a": made_by, "b": other}, "where = 'tcp://a': its workers differ in device or versions"),
+    ):
+        client.run = lambda function, found=found: found
+        with pytest.raises(ValueError, match=line):
+            run(TWO, "tcp://a")
+
+
+def test_a_worker_that_comes_later_must_be_alike_too(tmp_path, monkeypatch):
+    made_by, table = sweeps.provenance(), pa.table({})
+    late = [(0, (table, made_by | {"device": "another"}))]
+    monkeypatch.setattr(sweeps, "_engine", lambda where: nullcontext((made_by, lambda jobs: late)))
+    with pytest.raises(ValueError, match="where = 'tcp://a': its workers differ"):
+        run(TWO, "tcp://a", tmp_path)
+    assert not files(tmp_path)

@@ -1,0 +1,72 @@
+"""Verdicts: effect sizes on ensembles whose effect is known."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from support.verdict import CRITERIA, NONE, effect, means_of_four
+
+GENERATOR = np.random.default_rng(5)
+
+
+def ensemble(share, factor, pairs=1000):
+    """Errors of `pairs` pairs: a share of them grows by the factor, the others shrink by it."""
+    without = GENERATOR.uniform(0.1, 10, pairs)
+    grows = np.arange(pairs) < share * pairs
+    return without, without * np.where(grows, factor, 1 / factor)
+
+
+@pytest.mark.parametrize(("share", "factor", "verdict"), [
+    (1.0, 5.0, "much worse, nearly always"),
+    (0.95, 5.0, "much worse, nearly always"),
+    (0.95, 1.9, "worse, as a rule"),  # the factor is too small
+    (0.91, 5.0, "worse, as a rule"),  # the share is too uncertain
+    (0.8, 1.2, "somewhat worse, more often than not"),
+    (0.6, 9.0, "somewhat worse, more often than not"),
+    (0.51, 9.0, NONE),
+    (0.49, 9.0, NONE),
+    (0.4, 9.0, "somewhat better, more often than not"),
+    (0.2, 1.9, "better, as a rule"),
+    (0.05, 5.0, "much better, nearly always"),
+])  # fmt: skip
+def test_verdict_of_a_known_effect(share, factor, verdict):
+    found = effect(*ensemble(share, factor), np.full(1000, True))
+    assert found.verdict == verdict and found.robust
+    assert found.share == pytest.approx(share) and found.pairs == 1000
+    assert found.ratio == pytest.approx(factor if share > 0.5 else 1 / factor)
+    assert found.share_interval[0] < share < found.share_interval[1] or share == 1
+
+
+def test_criteria_go_from_strong_to_weak():
+    assert list(CRITERIA) == sorted(CRITERIA, key=lambda c: c[1:], reverse=True)
+
+
+def test_unfinished_pairs_are_counted_and_can_undo_a_verdict():
+    without, with_special = ensemble(0.97, 5.0)
+    for unfinished, robust in ((5, True), (150, False)):
+        finished = np.arange(1000) >= unfinished
+        found = effect(without, with_special, finished)
+        assert (found.pairs, found.unfinished) == (1000 - unfinished, unfinished)
+        assert found.verdict == "much worse, nearly always" and found.robust == robust
+    with pytest.raises(ValueError, match="allowed: at least one pair of runs that finished"):
+        effect(without, with_special, np.full(1000, False))
+
+
+def test_intervals_hold_what_they_should():
+    """The median ratio of lognormal pairs, whose true value is known, over 100 ensembles."""
+    hits = 0
+    for _ in range(100):
+        ratios = np.exp(0.3 + GENERATOR.normal(size=100))
+        low, high = effect(np.ones(100), ratios, np.full(100, True)).ratio_interval
+        hits += low < np.exp(0.3) < high
+    assert 0.88 <= hits / 100 < 1  # 95 %, and three standard deviations
+
+
+def test_means_of_four_are_means_of_four_seeds():
+    errors = np.array([[1.0, 2.0, 4.0, 8.0, 16.0], [3.0, 6.0, 12.0, 24.0, 48.0]])
+    means = means_of_four(errors, count=500)
+    assert means.shape == (2, 500)
+    np.testing.assert_allclose(means[1], 3 * means[0])  # the same seeds in both columns
+    every = {np.mean(four) for four in itertools.combinations(errors[0], 4)}
+    assert set(means[0]) == every
