@@ -33,7 +33,7 @@ __all__ = ["Sweep", "provenance", "run"]
 
 THEOREM = ("kappa", "d", "sd_A", "diff_exponent", "n_baseline", "P", "rule", "rtol")
 PROTOCOL = tuple(f.name for f in fields(Protocol))
-TRAINED = (*PROTOCOL, "precision", "jitter", "special_lags", "most", "further")
+TRAINED = (*PROTOCOL, "precision", "jitter", "folded", "special_lags", "most", "further")
 HIGHEST = 2**32 - 1  # seed that NumPy's legacy generator takes
 
 
@@ -139,7 +139,7 @@ def _theorem_rows(setting, rule, rtol, seeds):
 
 
 def _trained_rows(experiment, options, seeds):
-    few = 16 if experiment.in_network else 256  # what stays in a core's cache
+    few = 64 if experiment.in_network else 256  # what stays in a core's cache
     rows = {}
     for column in COLUMNS:
         chunk = few if device() == "cpu" else len(seeds)

@@ -84,27 +84,29 @@ class Experiment:
     protocol: Protocol = RELEASED
     precision: str = "float32"
     jitter: float = 0.0  # relative size of normal noise on the starts, to see what rounding does
+    folded: bool = False  # of the network, see `support.layers.ReluNetwork`
 
     def __post_init__(self):
         if self.precision not in ("float32", "float64"):
             raise ValueError(f"precision = {self.precision!r}; allowed: 'float32' or 'float64'")
         if not self.jitter >= 0:
             raise ValueError(f"jitter = {self.jitter}; allowed: 0 or more")
+        if type(self.folded) is not bool or (self.folded and not self.in_network):
+            raise ValueError(f"folded = {self.folded!r}; allowed: False, or in a network True")
 
     @classmethod
-    def of(
-        cls, name, protocol=RELEASED, precision="float32", jitter=0.0, special_lags=None, **changes
-    ):
+    def of(cls, name, protocol=RELEASED, special_lags=None, **options):
         """The paper's experiment `name`, such as "table1.ssm_mlp" or "figure4.rank2".
 
-        `changes` replace entries of its setting, any of `CHANGES` that it has; None leaves the
-        paper's. `special_lags`,
-        where given, replaces the places of the special sequences' entries, counted backwards: lag 0
-        is the last place, lag 1 the next-to-last. Raises ValueError for an unknown entry, for a
-        value that it cannot take and for a lag beyond the first place.
+        `options` are fields of Experiment, or replace entries of its setting, any of `CHANGES` that
+        it has; None leaves the paper's. `special_lags`, where given, replaces the places of the
+        special sequences' entries, counted backwards: lag 0 is the last place, lag 1 the
+        next-to-last. Raises ValueError for an unknown option, for a value that it cannot take and
+        for a lag beyond the first place.
         """
+        own = {k: options.pop(k) for k in ("precision", "jitter", "folded") if k in options}
         setting = paper.setting(name)
-        changes = {entry: value for entry, value in changes.items() if value is not None}
+        changes = {entry: value for entry, value in options.items() if value is not None}
         for entry, value in changes.items():
             if entry not in CHANGES or entry not in setting:
                 raise ValueError(f"{entry} is no parameter of {name!r}; allowed: {allowed(name)}")
@@ -119,12 +121,13 @@ class Experiment:
             if not all(0 <= lag < kappa for lag in special_lags):
                 raise ValueError(f"special_lags = {special_lags}; allowed: 0, ..., {kappa - 1}")
             setting["special_indices"] = sorted(kappa - lag for lag in special_lags)
-        return cls(setting, protocol, precision, jitter)
+        return cls(setting, protocol, **own)
 
     def key(self, name, seeds, most=MOST):
         """The key under which results of this experiment are stored as `name`."""
         settings = {"experiment": self.setting, "protocol": asdict(self.protocol)}
         settings |= {"most": most} if most != MOST else {}
+        settings |= {"folded": True} if self.folded else {}
         return results.make_key(
             name,
             settings=settings | ({"jitter": self.jitter} if self.jitter else {}),
@@ -210,7 +213,7 @@ class Experiment:
             )
         options = {"train_ends": not (self.ends_fixed and self.protocol.ends == "text")}
         options["released"] = self.rule == "released"
-        head = ReluNetwork(kernels, dtype=self.precision) if kernels else None
+        head = ReluNetwork(kernels, self.folded, dtype=self.precision) if kernels else None
         return Student(DiagonalSSM(a, b, c, dtype=self.precision, **options), head)
 
     @property

@@ -31,8 +31,8 @@ class Effect:
     """The effect of special sequences over the pairs of which both runs finished.
 
     `share` of pairs in which the error grows and the median `ratio` of the errors, each with its
-    95 % interval; `verdict` by CRITERIA; `robust` says whether it would be the same had every
-    `unfinished` pair grown without bound, and had every one shrunk to nothing.
+    95 % interval; `verdict` by CRITERIA; `bounds`, what the verdict would be had the error of every
+    `unfinished` pair shrunk to nothing, and had every one grown without bound.
     """
 
     pairs: int
@@ -42,7 +42,7 @@ class Effect:
     ratio: float
     ratio_interval: tuple
     verdict: str
-    robust: bool
+    bounds: tuple
 
 
 def pairs(table, quantity="error"):
@@ -74,7 +74,8 @@ def _sizes(ratios):
 
 
 def _words(share, ratio):
-    """The verdict on two intervals."""
+    """The verdict on what `_sizes` returns."""
+    (_, share), (_, ratio) = share, ratio
     for words, least, factor in CRITERIA:
         if share[0] > least and ratio[0] > factor:
             return words.format("worse")
@@ -94,11 +95,12 @@ def effect(without, with_special, finished):
     ratios = (np.asarray(with_special) / np.asarray(without))[finished]
     left = int((~finished).sum())
     share, ratio = _sizes(ratios)
-    verdict, robust = _words(share[1], ratio[1]), True
-    for end in (np.inf, 0.0) if left else ():
-        extreme = _sizes(np.r_[ratios, np.full(left, end)])
-        robust &= _words(extreme[0][1], extreme[1][1]) == verdict
-    return Effect(len(ratios), left, *share, *ratio, verdict, robust)
+    verdict = _words(share, ratio)
+    bounds = verdict, verdict
+    if left:
+        ends = (np.r_[ratios, np.full(left, end)] for end in (0.0, np.inf))
+        bounds = tuple(_words(*_sizes(end)) for end in ends)
+    return Effect(len(ratios), left, *share, *ratio, verdict, bounds)
 
 
 def means_of_four(errors, count=10_000):

@@ -9,7 +9,13 @@ from papermill.exceptions import PapermillExecutionError
 from reruns import OTHERS, other, rerun
 
 # How many output cells must differ, where pages render stored results beside the rerun's.
-FEWEST = {"greedy-learning": 3, "reproducibility-notes": 1, "statements": 0, "is-it-the-seed": 2, "errata": 0}
+FEWEST = {
+    "greedy-learning": 3,
+    "reproducibility-notes": 1,
+    "statements": 0,
+    "is-it-the-seed": 2,
+    "errata": 0,
+}
 
 
 def printed(notebook):

@@ -292,6 +292,7 @@ def test_cells_keep_errors_and_runs():
 @pytest.mark.parametrize("call", [
     lambda: Protocol(rate="paper"),
     lambda: Experiment.of("table1.ssm_beyond", n_special=-1),
+    lambda: Experiment.of("table1.ssm_beyond", folded=True),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[6]),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[-1]),
     lambda: Experiment.of("table1.ssm_beyond").train(range(10**12), "with"),

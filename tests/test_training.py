@@ -27,14 +27,14 @@ ops = keras.ops
 D, KAPPA, N, WIDTH = 4, 5, 6, 3
 
 
-def problem(members=1, network=False, released=False, dtype="float64", seed=0):
+def problem(members=1, network=False, folded=False, released=False, dtype="float64", seed=0):
     """A random student, sequences and (arbitrary) labels."""
     draw = np.random.default_rng(seed).normal
     ends = [draw(0, 0.6, (D, members)) for _ in range(3)]
     head = None
     if network:
         shapes = (1, WIDTH, members), (WIDTH, WIDTH, members), (WIDTH, 1, members)
-        head = ReluNetwork([draw(0, 0.8, shape) for shape in shapes], dtype=dtype)
+        head = ReluNetwork([draw(0, 0.8, shape) for shape in shapes], folded, dtype=dtype)
     student = Student(DiagonalSSM(*ends, released=released, dtype=dtype), head)
     x, y = draw(size=(N, KAPPA, members)).astype(dtype), draw(size=(N, members)).astype(dtype)
     return student, x, y
@@ -79,11 +79,14 @@ def numpy_loss(values, x, y):
     return np.mean((y - answers) ** 2)
 
 
-@pytest.mark.parametrize("network", [False, True])
+HEADS = pytest.mark.parametrize(("network", "folded"), [(0, False), (1, False), (1, True)])
+
+
+@HEADS
 @pytest.mark.parametrize("seed", range(5))
-def test_autodiff_equals_the_complex_step_derivative(network, seed):
+def test_autodiff_equals_the_complex_step_derivative(network, folded, seed):
     """A derivative without cancellation: Im f(v + ih) / h, of a forward pass written anew."""
-    student, x, y = problem(network=network, seed=seed)
+    student, x, y = problem(network=network, folded=folded, seed=seed)
     member = [w[..., 0] for w in weights(student)]
     for k, gradient in enumerate(keras_gradients(student, x, y)):
         for index in np.ndindex(member[k].shape):
@@ -93,11 +96,11 @@ def test_autodiff_equals_the_complex_step_derivative(network, seed):
             assert gradient[..., 0][index] == pytest.approx(expected, rel=1e-10, abs=1e-12)
 
 
-@pytest.mark.parametrize("network", [False, True])
+@HEADS
 @pytest.mark.parametrize("seed", range(5))
-def test_autodiff_equals_proposition_1(network, seed):
+def test_autodiff_equals_proposition_1(network, folded, seed):
     """Equations (7)-(10): minus the gradient by a_j is b_j c_j sum_l gamma^(l) a_j^l."""
-    student, x, y = problem(network=network, seed=seed)
+    student, x, y = problem(network=network, folded=folded, seed=seed)
     a, b, c, *kernels = [w[..., 0] for w in weights(student)]
     sequences, labels = x[..., 0], y[:, 0]
     h = np.array([np.sum(c * a**k * b) for k in range(KAPPA)])
@@ -285,6 +288,22 @@ def test_members_stop_by_themselves_and_the_unfinished_are_reported():
     frozen_at = int(np.ceil(run.iterations[first] / 10))
     for then, now in zip(seen[frozen_at], weights(student), strict=True):
         np.testing.assert_array_equal(then[..., first], now[..., first])
+
+
+def test_members_that_close_ranks_go_on_undisturbed():
+    """Chunks of four out of fifteen, fewer and fewer as members finish, against one chunk."""
+    options = dict(rule="text", rate=1e-2, stop_loss=0.2, extra=5, most=400, every=10)
+    runs, ends = [], []
+    for chunk in (4, 15):
+        student, loss, _ = teacher_problem(15)
+        runs.append(train(student, loss, chunk=chunk, progress=False, **options))
+        ends.append(weights(student))
+    assert len(set(runs[0].iterations // 10)) > 5, "the case should have many ends"
+    for name in ("stop", "iterations", "finished"):
+        np.testing.assert_array_equal(getattr(runs[0], name), getattr(runs[1], name))
+    np.testing.assert_allclose(runs[0].loss, runs[1].loss, rtol=1e-9)
+    for ours, theirs in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():

@@ -32,7 +32,7 @@ def ensemble(share, factor, pairs=1000):
 ])  # fmt: skip
 def test_verdict_of_a_known_effect(share, factor, verdict):
     found = effect(*ensemble(share, factor), np.full(1000, True))
-    assert found.verdict == verdict and found.robust
+    assert found.verdict == verdict and found.bounds == (verdict, verdict)
     assert found.share == pytest.approx(share) and found.pairs == 1000
     assert found.ratio == pytest.approx(factor if share > 0.5 else 1 / factor)
     assert found.share_interval[0] < share < found.share_interval[1] or share == 1
@@ -44,11 +44,13 @@ def test_criteria_go_from_strong_to_weak():
 
 def test_unfinished_pairs_are_counted_and_can_undo_a_verdict():
     without, with_special = ensemble(0.97, 5.0)
-    for unfinished, robust in ((5, True), (150, False)):
+    best = "much worse, nearly always"
+    for unfinished, worst in ((5, best), (150, "worse, as a rule"), (490, NONE), (960, "much b")):
         finished = np.arange(1000) >= unfinished
         found = effect(without, with_special, finished)
         assert (found.pairs, found.unfinished) == (1000 - unfinished, unfinished)
-        assert found.verdict == "much worse, nearly always" and found.robust == robust
+        assert found.bounds[0].startswith(worst) and found.bounds[1] == best
+        assert found.verdict == best or unfinished == 960
     with pytest.raises(ValueError, match="allowed: at least one pair of runs that finished"):
         effect(without, with_special, np.full(1000, False))
 

@@ -144,9 +144,9 @@ def certified_box(settings):
 def sweeps(where):
     """Every row of the tables over consecutive seeds, from the first released one.
 
-    Single precision, as released, and double for the first 256. Row 1 is a flow in double
-    precision; its integrator's tolerance is 1e-6, which moves an error by less than 1e-4 of itself
-    (a test).
+    Single precision, as released, and double for the first 256; networks folded, and the first 256
+    also unfolded, as released. Row 1 is a flow in double precision; its integrator's tolerance is
+    1e-6, which moves an error by less than 1e-4 of itself (a test).
     """
     parts = results.FOLDER.parents[1] / "_sweeps"
     for name in dict.fromkeys(f"{table}.{row}" for table, row, _ in paper.cells()):
@@ -154,13 +154,14 @@ def sweeps(where):
         if name.endswith("theorem1"):
             rows = {"": Sweep(name, range(first, first + 10_000), {"rtol": [1e-6]}, chunk=500)}
         else:
-            chunk = 250 if name.endswith("mlp") else 500
+            network = name.endswith("mlp")
+            few, folded = range(first, first + 256), {"folded": [True]} if network else {}
             rows = {
-                "": Sweep(name, range(first, first + 1000), chunk=chunk),
-                ".float64": Sweep(
-                    name, range(first, first + 256), {"precision": ["float64"]}, chunk=128
-                ),
+                "": Sweep(name, range(first, first + 1000), folded, chunk=500),
+                ".float64": Sweep(name, few, folded | {"precision": ["float64"]}, chunk=128),
             }
+            if network:
+                rows[".unfolded"] = Sweep(name, few, chunk=128)
         for suffix, sweep in rows.items():
             yield sweep.key(suffix=suffix), lambda s=sweep: run(s, where, parts)[1]
 
