@@ -78,13 +78,13 @@ def _text(name, default, meaning):
     return Parameter(name, "str", default, meaning, "a string of up to 200 letters", accepts)
 
 
-def _grid(name, meaning):
+def _grid(name, default, meaning):
     def accepts(value):
         return type(value) is dict and all(
             type(k) is str and type(v) is list and v for k, v in value.items()
         )
 
-    return Parameter(name, "dict", {}, meaning, "{name: [value, ...], ...}", accepts)
+    return Parameter(name, "dict", default, meaning, "{name: [value, ...], ...}", accepts)
 
 
 def _training(precision):
@@ -143,11 +143,11 @@ CHAPTERS = {
     ),
     "is-it-the-seed": (
         _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 4, "how many seeds of each row are run again", 1, 64),
+        _integer("sample", 8, "how many seeds of each row are run again", 1, 64),
         _choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
         _integer("first", 0, "its first seed", 0, 2**31),
         _integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),
-        _grid("grid", "parameters of the experiment, and values that it runs over"),
+        _grid("grid", {"n_special": [1, 10]}, "parameters of the experiment and their values"),
         _integer("chunk", 250, "seeds that it computes and stores together", 1, 1_000_000),
         _text("where", "here", "'here', 'cores' or the address of a Dask scheduler"),
         _text("folder", "", "where its chunks are kept, to go on from; empty: nowhere"),

@@ -85,14 +85,17 @@ def test_a_sweep_of_flows_is_the_row_to_four_digits(here):
             assert np.all(beyond <= errors * setting.d)
 
 
-def test_the_stored_cell_is_in_the_stored_sweep():
-    """Rows whose arithmetic is stable; the cell was computed eight at a time."""
-    for name in ("table2.ssm_beyond", "table1.ssm_theorem1", "table2.ssm_theorem1"):
-        table = results.load(f"sweep.{name}")["values"]
-        cell = results.load(name)
-        seeds = table["seed"].to_numpy()[: table.num_rows // 2].tolist()
-        places = [seeds.index(seed) for seed in cell["key"]["seeds"]]
-        for column, errors in pairs(table).items():
+@pytest.mark.parametrize(("name", "suffix"), [
+    ("table1.ssm_theorem1", ""), ("table2.ssm_theorem1", ""), ("table2.ssm_beyond", ""),
+    ("table2.ssm_mlp", ".unfolded"),
+])  # fmt: skip
+def test_the_stored_cell_is_in_the_stored_sweep(name, suffix):
+    """Rows whose arithmetic is stable at the released seeds; the sweep has other chunks."""
+    table, cell = results.load(f"sweep.{name}{suffix}")["values"], results.load(name)
+    seeds = table["seed"].to_numpy()[: table.num_rows // 2].tolist()
+    places = [seeds.index(seed) for seed in cell["key"]["seeds"]]
+    for column, errors in pairs(table).items():
+        if (name, column) != ("table2.ssm_mlp", "without"):  # rounding decides
             np.testing.assert_allclose(errors[places], cell["values"][column], rtol=2e-3)
 
 
