@@ -143,11 +143,11 @@ CHAPTERS = {
     ),
     "is-it-the-seed": (
         _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 8, "how many seeds of each row are run again", 1, 64),
+        _integer("sample", 4, "how many seeds of each row are run again", 1, 64),
         _choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
         _integer("first", 0, "its first seed", 0, 2**31),
         _integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),
-        _grid("grid", {"n_special": [1, 10]}, "parameters of the experiment and their values"),
+        _grid("grid", {"n_special": [1]}, "parameters of the experiment and their values"),
         _integer("chunk", 250, "seeds that it computes and stores together", 1, 1_000_000),
         _text("where", "here", "'here', 'cores' or the address of a Dask scheduler"),
         _text("folder", "", "where its chunks are kept, to go on from; empty: nowhere"),

@@ -15,7 +15,7 @@ SETTINGS = {
 }
 
 
-SHORT = {"ssm_beyond": "SSM", "ssm_mlp": "network"}
+SHORT = {"ssm_theorem1": "theorem", "ssm_beyond": "SSM", "ssm_mlp": "network"}
 
 
 def label(name, short=False):

@@ -104,9 +104,10 @@ def effect(without, with_special, finished):
 
 
 def means_of_four(errors, count=10_000):
-    """Means over four seeds drawn at random, as the tables print one: errors [..., seeds] to
-    [..., count], the same seeds for each row."""
+    """Means over four seeds drawn at random (bootstrap), as the tables print one.
+
+    errors [..., seeds] to [..., count], the same draws for each row.
+    """
     errors = np.asarray(errors)
-    generator = np.random.default_rng(0)
-    chosen = generator.random((count, errors.shape[-1])).argpartition(4, axis=1)[:, :4]
+    chosen = np.random.default_rng(0).integers(errors.shape[-1], size=(count, 4))
     return errors[..., chosen].mean(axis=-1)
