@@ -25,7 +25,7 @@ from support.trained import Experiment
 from support.verdict import pairs
 
 FLOW = Sweep("table1.ssm_theorem1", range(242, 262), {"rtol": [1e-6]}, chunk=4)  # five chunks
-TRAINED = Sweep("table1.ssm_beyond", range(200, 208), {"most": [300]}, chunk=4)  # two chunks
+TRAINED = Sweep("table1.ssm_beyond", range(200, 208), {"most": [1000]}, chunk=4)  # two chunks
 TWO = Sweep("table1.ssm_theorem1", range(4), {"rtol": [1e-6]}, chunk=2)  # two, quickly
 
 
@@ -57,7 +57,7 @@ def files(folder):
 
 def test_a_sweep_of_students_is_what_training_them_gives():
     """By direct calls, all seeds at once."""
-    seeds, grid = range(200, 206), {"most": [300], "n_special": [0, 10]}
+    seeds, grid = range(200, 206), {"most": [1500], "n_special": [0, 10]}
     _, table = run(Sweep("table1.ssm_beyond", seeds, grid, chunk=4))
     assert table.num_rows == 2 * 2 * 6
     assert table["seed"].to_pylist()[:8] == [200, 201, 202, 203] * 2
@@ -65,9 +65,9 @@ def test_a_sweep_of_students_is_what_training_them_gives():
         part = table.filter(compute.field("n_special") == n_special)
         experiment = Experiment.of("table1.ssm_beyond", n_special=n_special)
         for column, errors in pairs(part).items():
-            outcome = experiment.train(list(seeds), column, most=300, progress=False)
-            np.testing.assert_allclose(errors, outcome.errors, rtol=1e-4)
-            assert not pairs(part, "finished")[column].any()
+            outcome = experiment.train(list(seeds), column, most=1500, progress=False)
+            np.testing.assert_allclose(errors, outcome.errors, rtol=1e-3)
+            np.testing.assert_array_equal(pairs(part, "stop")[column], outcome.run.stop)
         clean, poisoned = pairs(part).values()
         assert np.array_equal(clean, poisoned) == (n_special == 0)
 
