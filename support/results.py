@@ -38,15 +38,16 @@ def make_key(name, *, settings, rule, seeds, precision, device, libraries):
 @contextmanager
 def _in_one_step(path):
     """A draft beside `path` to write to, which then takes its place; none is left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
         os.replace(draft, path)
     except OSError as error:
         raise OSError(f"{path}: could not be written: {error}") from None
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
 
 
 def write_table(path, key, table):

@@ -2,8 +2,8 @@
 
 A chunk is a block of seeds at one point of the grid, without and with special sequences. It is
 computed in this process, on all cores, or by the workers of a Dask cluster, and stored by the one
-who asked as soon as it arrives; what is stored is not computed again. A run of a student is one
-row of a table, each chunk a file of its own, refused as a whole if a byte of it is missing.
+who asked as soon as it arrives; the same sweep does not compute again what is stored. A run of a
+student is one row of a table, each chunk a file of its own, refused if a byte is missing.
 """
 
 import hashlib
@@ -26,15 +26,18 @@ from support.flow import closed_form_limit
 from support.observe import effective_rank
 from support.panels import large_entries
 from support.paper import COLUMNS
-from support.trained import Experiment, Protocol, abc, allowed
+from support.trained import Experiment, Protocol, abc, allowed, require_number
 from support.training import progress_bar
 
 __all__ = ["Sweep", "provenance", "run"]
 
-THEOREM = ("kappa", "d", "sd_A", "diff_exponent", "n_baseline", "P", "rule", "rtol")
+# Numbers that a flow's grid may run over, each with the least that it can be.
+THEOREM = {"kappa": 5, "d": 2, "sd_A": 1e-9, "diff_exponent": 0.0, "n_baseline": 1, "P": 1e-9}
 PROTOCOL = tuple(f.name for f in fields(Protocol))
 TRAINED = (*PROTOCOL, "precision", "jitter", "folded", "special_lags", "most", "further")
 HIGHEST = 2**32 - 1  # seed that NumPy's legacy generator takes
+SOURCES = sorted(Path(__file__).parent.glob("*.py"))
+CODE = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,22 @@ class Sweep:
         if self.chunk < 1:
             raise ValueError(f"chunk = {self.chunk}; allowed: 1 or more")
         for name, values in self.grid.items():
-            if not isinstance(values, (list, tuple)) or not values:
+            if type(values) is not list or not values:
                 raise ValueError(f"grid[{name!r}] = {values!r}; allowed: a list of values")
         for point in self.points():
             _runner(self.experiment, point)
+        self.labels()
+
+    def labels(self):
+        """The columns that say at which point of the grid a run was: {parameter: (name, type)}.
+
+        Choices of a Protocol are named as such: "stop" alone is when a run reached the stop loss.
+        """
+        return {
+            parameter: (f"protocol.{parameter}" if parameter in PROTOCOL else parameter,
+                        pa.array(values).type)
+            for parameter, values in self.grid.items()
+        }  # fmt: skip
 
     def points(self):
         """The points of the grid, each {parameter: value}, in the order of the grid."""
@@ -89,42 +104,54 @@ class Sweep:
             "settings": {"experiment": paper.setting(self.experiment), "grid": self.grid},
             "rule": self.grid.get("rule", self.grid.get("rate", ["released"])),
             "seeds": [self.seeds[0], "to", self.seeds[-1]] if consecutive else list(self.seeds),
-            "precision": self.grid.get("precision", ["float32"]),
-            **(made_by or provenance()),
-        }
+            "precision": ["float64"] if _is_flow(self.experiment)
+            else self.grid.get("precision", ["float32"]),
+            **{k: v for k, v in (made_by or provenance()).items() if k != "code"},
+        }  # fmt: skip
 
 
 def provenance():
-    """What determines a result besides what was asked for: device and versions, as in a key."""
-    libraries = ["numpy", "scipy", "keras", BACKEND]
-    return {"device": device(), "backend": BACKEND, **results.versions(libraries)}
+    """What determines a result besides what was asked for: device, versions, code of this package.
+
+    All but the last stand in the key of a result.
+    """
+    made_by = {"device": device(), "backend": BACKEND, "code": CODE}
+    return made_by | results.versions(["numpy", "scipy", "keras", BACKEND])
+
+
+def _is_flow(name):
+    return name.endswith("theorem1")
 
 
 def _runner(name, point):
     """A function from seeds to {column: {quantity: [members]}} at a point of the grid."""
-    theorem = name.endswith("theorem1")
-    known = THEOREM if theorem else TRAINED
+    flow = _is_flow(name)
+    known = [*THEOREM, "rule", "rtol"] if flow else [*TRAINED, *allowed(name).split(", ")]
     for parameter in point:
-        if parameter not in known and (theorem or parameter not in allowed(name).split(", ")):
-            names = ", ".join(known) + ("" if theorem else f", {allowed(name)}")
+        if parameter not in known:
+            names = ", ".join(known)
             raise ValueError(f"grid: {parameter} is no parameter of {name!r}; allowed: {names}")
-    if theorem:
+    if flow:
         return _theorem_runner(name, **point)
     point = dict(point)
     options = {k: point.pop(k) for k in ("most", "further") if k in point}
     protocol = Protocol(**{k: point.pop(k) for k in PROTOCOL if k in point})
-    for count in options.items():
-        if not (type(count[1]) is int and count[1] > 0):
-            raise ValueError("{} = {!r}; allowed: a positive integer".format(*count))
+    for option, value in options.items():
+        require_number(option, value, 1)
+        if value > 10**9:
+            raise ValueError(f"{option} = {value}; allowed: up to 1000000000")
     return partial(_trained_rows, Experiment.of(name, protocol, **point), options)
 
 
 def _theorem_runner(name, rule="released", rtol=1e-10, **changes):
+    for parameter, value in changes.items():
+        require_number(parameter, value, THEOREM[parameter])
+    require_number("rtol", rtol, 1e-13)
     setting = replace(TheoremSetting.of_table(name.split(".")[0]), **changes)
     closed_form_limit(setting.start(0, rule), setting.kappa)  # refuses what it cannot take
     setting.training_sets()
-    if not 0 < rtol < 1e-2:
-        raise ValueError(f"rtol = {rtol}; allowed: a number above 0 and below 0.01")
+    if rtol > 1e-2:
+        raise ValueError(f"rtol = {rtol}; allowed: up to 0.01")
     return partial(_theorem_rows, setting, rule, rtol)
 
 
@@ -162,9 +189,7 @@ def compute(name, point, seeds):
     """A chunk: a pyarrow.Table with a row for each seed and column, and who made it."""
     rows, tables = _runner(name, point)(list(seeds)), []
     for column, quantities in rows.items():
-        data = {"seed": pa.array(seeds, pa.uint32())}
-        for parameter, value in {"special": column, **point}.items():
-            data[parameter] = pa.array([value] * len(seeds))
+        data = {"seed": pa.array(seeds, pa.uint32()), "special": [column] * len(seeds)}
         for quantity, values in quantities.items():
             wide = values.dtype == np.float64
             data[quantity] = pa.array(values.astype("float32") if wide else values)
@@ -180,7 +205,10 @@ def _client(where):
     if where == "cores":
         env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "KERAS_BACKEND": BACKEND}
         options = dict(n_workers=os.cpu_count(), threads_per_worker=1, silence_logs=50, env=env)
-        with LocalCluster(dashboard_address=None, **options) as cluster, Client(cluster) as client:
+        with (
+            LocalCluster(dashboard_address="127.0.0.1:0", **options) as cluster,
+            Client(cluster) as client,
+        ):
             yield client
         return
     try:
@@ -206,6 +234,8 @@ def _engine(where):
         futures = {client.submit(compute, *job, pure=False): i for i, job in jobs.items()}
         try:
             for future, result in as_completed(list(futures), with_results=True):
+                if not isinstance(result, tuple):  # a cancellation
+                    raise RuntimeError(f"where = {where!r} went away; what arrived before is kept")
                 yield futures[future], result
                 future.release()
         except KilledWorker as error:
@@ -220,6 +250,8 @@ def _engine(where):
             raise ValueError(f"where = {where!r}; allowed: a scheduler with workers (dask worker)")
         if any(other != found[0] for other in found):
             raise ValueError(f"where = {where!r}: its workers differ in device or versions")
+        if found[0]["code"] != provenance()["code"]:
+            raise ValueError(f"where = {where!r}: its workers have another version of this package")
         yield found[0], computed
 
 
@@ -239,14 +271,21 @@ def run(sweep, where="here", folder=None, progress=True):
     """Compute what is missing of a sweep, and gather it: its key and a pyarrow.Table.
 
     `where` is "here" (this process), "cores" (a process for each core) or the address of a Dask
-    scheduler. With a `folder`, chunks are kept in it as they arrive, and taken from it where they
-    are whole and were made by the same versions on the same kind of device. Raises ValueError, at
-    once, where nobody answers or the workers differ; RuntimeError for a chunk that workers die of,
-    OSError where a chunk cannot be written. What was kept by then stays.
+    scheduler. With a `folder`, chunks are kept in it as they arrive, and the same sweep takes them
+    from it where they are whole and were made by the same code and versions on the same kind of
+    device. Raises ValueError, at once, where nobody answers or the workers differ; RuntimeError for
+    a chunk that workers die of and where the scheduler does, OSError where a chunk cannot be
+    written. What was kept by then stays.
     """
+    if folder:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"folder = {str(folder)!r} cannot be used: {error.strerror}") from None
     with _engine(where) as (made_by, computed):
-        key, chunks = sweep.key(made_by), sweep.chunks()
-        digest = hashlib.sha256(json.dumps([key, sweep.chunk]).encode()).hexdigest()[:16]
+        key, chunks, labels = sweep.key(made_by), sweep.chunks(), sweep.labels()
+        asked = json.dumps([key, made_by["code"], sweep.chunk])
+        digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
         paths = [Path(folder or ".", digest, f"{i:05}.parquet") for i in range(len(chunks))]
         keys = [key | {"point": point, "seeds": list(seeds)} for point, seeds in chunks]
         tables = [_kept(*file) if folder else None for file in zip(paths, keys, strict=True)]
@@ -256,6 +295,9 @@ def run(sweep, where="here", folder=None, progress=True):
             for i, (table, maker) in computed(missing):
                 if maker != made_by:
                     raise ValueError(f"where = {where!r}: its workers differ in device or versions")
+                for parameter, (label, kind) in labels.items():
+                    values = pa.array([chunks[i][0][parameter]] * table.num_rows, kind)
+                    table = table.append_column(label, values)
                 tables[i] = table
                 if folder:
                     results.write_table(paths[i], keys[i], table)

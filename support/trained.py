@@ -27,6 +27,16 @@ CHANGES = {"d": 2, "width": 1, "n_baseline": 1, "n_special": 0, "sd_A": 0.0, "sd
 CHANGES |= {"sd_D": 0.0, "diff_exponent": 0.0, "warm": 0.0}
 
 
+def require_number(name, value, least):
+    """Raise ValueError for what is no finite number of at least `least`; its type says of which."""
+    whole = type(least) is int
+    kinds = (int, np.integer) if whole else (int, float, np.number)
+    fits = isinstance(value, kinds) and not isinstance(value, bool)
+    if not (fits and np.isfinite(value) and value >= least):
+        kind = "an integer" if whole else "a number"
+        raise ValueError(f"{name} = {value!r}; allowed: {kind}, {least:g} or more")
+
+
 def allowed(name):
     """The entries of CHANGES that this experiment has, in words."""
     return ", ".join(entry for entry in CHANGES if entry in paper.setting(name))
@@ -89,8 +99,7 @@ class Experiment:
     def __post_init__(self):
         if self.precision not in ("float32", "float64"):
             raise ValueError(f"precision = {self.precision!r}; allowed: 'float32' or 'float64'")
-        if not self.jitter >= 0:
-            raise ValueError(f"jitter = {self.jitter}; allowed: 0 or more")
+        require_number("jitter", self.jitter, 0.0)
         if type(self.folded) is not bool or (self.folded and not self.in_network):
             raise ValueError(f"folded = {self.folded!r}; allowed: False, or in a network True")
 
@@ -110,15 +119,13 @@ class Experiment:
         for entry, value in changes.items():
             if entry not in CHANGES or entry not in setting:
                 raise ValueError(f"{entry} is no parameter of {name!r}; allowed: {allowed(name)}")
-            least = CHANGES[entry]
-            kinds = int if type(least) is int else (int, float)
-            if type(value) is bool or not isinstance(value, kinds) or not value >= least:
-                kind = "an integer" if kinds is int else "a number"
-                raise ValueError(f"{entry} = {value!r}; allowed: {kind}, {least:g} or more")
+            require_number(entry, value, CHANGES[entry])
         setting |= changes
         if special_lags:
             kappa = setting["kappa"]
-            if not all(0 <= lag < kappa for lag in special_lags):
+            if type(special_lags) is not list or not all(
+                type(lag) is int and 0 <= lag < kappa for lag in special_lags
+            ):
                 raise ValueError(f"special_lags = {special_lags}; allowed: 0, ..., {kappa - 1}")
             setting["special_indices"] = sorted(kappa - lag for lag in special_lags)
         return cls(setting, protocol, **own)

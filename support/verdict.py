@@ -31,8 +31,8 @@ class Effect:
     """The effect of special sequences over the pairs of which both runs finished.
 
     `share` of pairs in which the error grows and the median `ratio` of the errors, each with its
-    95 % interval; `verdict` by CRITERIA; `bounds`, what the verdict would be had the error of every
-    `unfinished` pair shrunk to nothing, and had every one grown without bound.
+    95 % interval; `verdict` by CRITERIA; `bounds`, what the verdict would be had the ratio of every
+    `unfinished` pair been nothing, and had every one been without bound.
     """
 
     pairs: int
@@ -87,12 +87,14 @@ def _words(share, ratio):
 def effect(without, with_special, finished):
     """The Effect from errors [pairs] and whether both runs of a pair finished, [pairs].
 
-    Raises ValueError where no pair did.
+    Raises ValueError where fewer than two pairs did.
     """
     finished = np.asarray(finished)
-    if not finished.any():
-        raise ValueError("finished: allowed: at least one pair of runs that finished")
-    ratios = (np.asarray(with_special) / np.asarray(without))[finished]
+    if finished.sum() < 2:
+        raise ValueError("finished: allowed: at least two pairs of runs that finished")
+    without, with_special = (np.asarray(errors)[finished] for errors in (without, with_special))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.where(without == with_special, 1.0, with_special / without)
     left = int((~finished).sum())
     share, ratio = _sizes(ratios)
     verdict = _words(share, ratio)

@@ -38,7 +38,9 @@ def here():
 @pytest.fixture(scope="module")
 def cluster():
     env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
-    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    options = dict(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
+    )
     failures = dask.config.set({"distributed.scheduler.allowed-failures": 1})
     with failures, LocalCluster(env=env, **options) as cluster:
         yield cluster
@@ -230,10 +232,14 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     ({"grid": {"sd_A": ["a"]}}, "sd_A = 'a'; allowed: a number"),
     ({"grid": {"sd_A": [float("nan")]}}, "sd_A = nan; allowed: a number"),
     ({"grid": {"precision": ["float16"]}}, "precision = 'float16'; allowed: 'float32' or"),
-    ({"grid": {"jitter": [-1]}}, "jitter = -1; allowed: 0 or more"),
+    ({"grid": {"jitter": [-1]}}, "jitter = -1; allowed: a number, 0 or more"),
     ({"grid": {"folded": [1]}}, "folded = 1; allowed: False, or in a network True"),
     ({"grid": {"rate": ["mine"]}}, "rate = 'mine'; allowed: 'text' or 'released'"),
-    ({"grid": {"most": [0]}}, "most = 0; allowed: a positive integer"),
+    ({"grid": {"most": [0]}}, "most = 0; allowed: an integer, 1 or more"),
+    ({"grid": {"most": [2**40]}}, "most = 1099511627776; allowed: up to 1000000000"),
+    ({"grid": {"special_lags": [3]}}, "special_lags = 3; allowed: 0, ..., 5"),
+    ({"grid": {"n_special": (1, 2)}}, r"grid\['n_special'\] = \(1, 2\); allowed: a list of values"),
+    ({"grid": {"warm": [float("inf")]}}, "warm = inf; allowed: a number, 0 or more"),
     ({"grid": {"special_lags": [[6]]}}, r"special_lags = \[6\]; allowed: 0, ..., 5"),
 ])  # fmt: skip
 def test_a_sweep_that_cannot_run_is_refused(values, line):
@@ -244,7 +250,10 @@ def test_a_sweep_that_cannot_run_is_refused(values, line):
     assert "\n" not in str(caught.value) and time.perf_counter() - began < 1
 
 
-@pytest.mark.parametrize("grid", [{"kappa": [8]}, {"rule": ["uniform"]}, {"rtol": [0.5]}])
+@pytest.mark.parametrize("grid", [
+    {"kappa": [8]}, {"kappa": [7.5]}, {"rule": ["uniform"]}, {"rtol": [0.5]}, {"rtol": ["a"]},
+    {"d": [1]}, {"d": [9.5]}, {"n_baseline": [0]}, {"sd_A": [0]}, {"P": ["a"]},
+])  # fmt: skip
 def test_a_flow_that_cannot_run_is_refused(grid):
     (name,) = grid
     with pytest.raises(ValueError, match=f"{name} = .*allowed"):
@@ -267,10 +276,50 @@ def test_workers_must_be_there_and_be_alike(monkeypatch):
     for found, line in (
         ({}, "where = 'tcp://a'; allowed: a scheduler with workers"),
         ({"a": made_by, "b": other}, "where = 'tcp://a': its workers differ in device or versions"),
+        ({"a": made_by | {"code": "old"}}, "where = 'tcp://a': its workers have another version"),
     ):
         client.run = lambda function, found=found: found
         with pytest.raises(ValueError, match=line):
             run(TWO, "tcp://a")
+
+
+def test_a_grid_of_mixed_values_and_of_choices_is_labelled():
+    grid = {"jitter": [0, 1e-7], "stop": ["text", "released"], "most": [5]}
+    _, table = run(Sweep("table1.ssm_beyond", [1, 2, 3], grid))
+    assert table.num_rows == 2**2 * 2 * 3
+    assert set(table["protocol.stop"].to_pylist()) == {"text", "released"}
+    assert set(table["stop"].to_pylist()) == {-1}
+    assert set(table["jitter"].to_pylist()) == {0, 1e-7}
+    for values in ([[], [1]], [[1], [0, 2]]):
+        ((name, kind),) = (
+            Sweep("table1.ssm_beyond", [1], {"special_lags": values}).labels().values()
+        )
+        assert name == "special_lags" and pa.array([values[0]], kind).to_pylist() == values[:1]
+
+
+def test_a_folder_that_cannot_be_used_is_named_at_once(tmp_path, monkeypatch):
+    seen = computing(monkeypatch)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"folder = .*file.* cannot be used: ") as caught:
+        run(TWO, folder=tmp_path / "file" / "below")
+    assert "\n" not in str(caught.value) and not seen
+
+
+def test_a_scheduler_that_goes_away_is_said_in_one_line(tmp_path):
+    with LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        where = cluster.scheduler_address
+
+        def close():
+            while not files(tmp_path):
+                time.sleep(0.01)
+            cluster.close()
+
+        closer = threading.Thread(target=close)
+        closer.start()
+        with pytest.raises(RuntimeError, match=r"where = '.*' went away; what arrived .* is kept"):
+            run(FLOW, where, tmp_path)
+        closer.join()
+    assert files(tmp_path)
 
 
 def test_a_worker_that_comes_later_must_be_alike_too(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def by_workers(counts=(1, 2, 4)):
     env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
     times = []
     for n in counts:
-        options = dict(n_workers=n, threads_per_worker=1, dashboard_address=None, env=env)
+        options = dict(n_workers=n, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=env)
         with LocalCluster(**options, silence_logs=50) as cluster:
             where = cluster.scheduler_address
             seconds(Sweep("table1.ssm_mlp", range(n), {"most": [10]}, chunk=1), where)
