@@ -1,6 +1,9 @@
 """Every chapter run once by papermill with parameters far from its own; the runs are shared."""
 
+import os
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -87,8 +90,21 @@ def rerun(name, values, folder):
     )
 
 
-@cache
 def other(name, i=0):
-    """The chapter's i-th rerun."""
+    """The chapter's i-th rerun; the first call starts all of them, side by side."""
+    return _runs()[name, i].result()
+
+
+@cache
+def _runs():
+    pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_one_thread_each)
+    return {(n, i): pool.submit(_run, n, i) for n in OTHERS for i in range(len(OTHERS[n]))}
+
+
+def _one_thread_each():
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+
+def _run(name, i):
     with TemporaryDirectory() as folder:
         return rerun(name, OTHERS[name][i], Path(folder))
