@@ -171,6 +171,15 @@ class Student(keras.Model):
         """The number of students in the ensemble."""
         return self.ssm.transition_weight.shape[-1]
 
+    @property
+    def kind(self):
+        """What students of the same architecture share, values and members aside; None where some
+        weights are not trained, since the computation then depends on their values."""
+        if not all(weight.trainable for weight in self.weights):
+            return None
+        folded = self.head is not None and self.head.folded
+        return folded, *((v.name, *v.shape[:-1], str(v.dtype)) for v in self.weights)
+
     def take(self, members):
         """A student of its own made of these members (indices): their weights as they are now."""
 

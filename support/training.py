@@ -45,12 +45,12 @@ class Run:
 
 def sequence_loss(sequences, labels):
     """The loss (3) from sequences [n, kappa, members or 1] and labels [n, members or 1]."""
+    return _of_sequences, [np.asarray(sequences), np.asarray(labels)]
 
-    def loss(model, sequences, labels):
-        error = labels - model(sequences)
-        return ops.sum(error * error, axis=0) / error.shape[0]  # [members]
 
-    return loss, [np.asarray(sequences), np.asarray(labels)]
+def _of_sequences(model, sequences, labels):
+    error = labels - model(sequences)
+    return ops.sum(error * error, axis=0) / error.shape[0]  # [members]
 
 
 def moment_loss(moments, target):
@@ -60,13 +60,13 @@ def moment_loss(moments, target):
     `support.datasets`, or `expected_moments` for infinitely many. `target` [kappa] is the teacher's
     impulse response. The labels are the teacher's, so the loss is (h - h*)^T M (h - h*).
     """
+    return _of_moments, [np.asarray(moments), np.asarray(target)[:, None]]
 
-    def loss(model, moments, target):
-        error = model.ssm.impulse_response(target.shape[0]) - target  # [kappa, members]
-        half = ops.stop_gradient(ops.sum(moments * error, axis=1))  # M is symmetric: half of ...
-        return ops.sum(half * (2 * error - ops.stop_gradient(error)), axis=0)  # ... the gradient
 
-    return loss, [np.asarray(moments), np.asarray(target)[:, None]]
+def _of_moments(model, moments, target):
+    error = model.ssm.impulse_response(target.shape[0]) - target  # [kappa, members]
+    half = ops.stop_gradient(ops.sum(moments * error, axis=1))  # M is symmetric: half of ...
+    return ops.sum(half * (2 * error - ops.stop_gradient(error)), axis=0)  # ... the gradient
 
 
 def require_memory(members, bytes_each):
@@ -84,6 +84,23 @@ def _bytes_each(student, data):
     weights = sum(np.prod(v.shape[:-1]) for v in student.trainable_variables)
     own = sum(np.prod(x.shape[:-1]) for x in data if x.shape[-1] > 1)
     return int((6 * weights + own) * np.dtype(student.trainable_variables[0].dtype).itemsize)
+
+
+BLOCKS = {}  # compiled functions, by all that they depend on: backends never give one back
+
+
+def _block(student, size, *settings):
+    """`_compiled_block` for chunks of this size, compiled once for all students of one kind."""
+
+    def make():
+        return _compiled_block(student.take(np.arange(size)), *settings)
+
+    if student.kind is None:
+        return make()
+    key = student.kind, size, *settings
+    if key not in BLOCKS:
+        BLOCKS[key] = make()
+    return BLOCKS[key]
 
 
 def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
@@ -161,8 +178,7 @@ def train(
     require_memory(student.members, _bytes_each(student, data))
     variables, members = student.trainable_variables, student.members
     size = -(-members // -(-members // chunk))  # of every part, so that one compilation serves all
-    template = student.take(np.arange(size))
-    block = _compiled_block(template, function, rule, rate, stop_loss, extra, project)
+    block = _block(student, size, function, rule, rate, stop_loss, extra, project)
     values = [v.numpy() for v in variables]
     state = optimizers.initial_state(rule, values)
     whole = [np.array(array) for array in (*values, *state)]

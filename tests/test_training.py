@@ -15,7 +15,7 @@ from keras_fit import AdaptiveGradientDescent, ensemble_square_error
 from recompute import released_run
 
 import support.training
-from support import paper
+from support import paper, training
 from support.backend import BACKEND, free_memory, keras, value_and_gradient
 from support.datasets import expected_moments, gaussian_sequences, second_moments
 from support.layers import DiagonalSSM, ReluNetwork, Student, impulse_response
@@ -304,6 +304,41 @@ def test_members_that_close_ranks_go_on_undisturbed():
     np.testing.assert_allclose(runs[0].loss, runs[1].loss, rtol=1e-9)
     for ours, theirs in zip(*ends, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_students_of_one_kind_share_what_is_compiled(monkeypatch):
+    """And only they: another rate, size, network or fixed ends are compiled anew."""
+    made, compiled = [], training._compiled_block
+    monkeypatch.setattr(training, "BLOCKS", {})
+    monkeypatch.setattr(
+        training, "_compiled_block", lambda *which: made.append(which) or compiled(*which)
+    )
+
+    def ends(seed, members=3, rate=1e-3, **kind):
+        student, x, y = problem(members, seed=seed, **kind)
+        options = OPTIONS | {"progress": False}
+        train(student, sequence_loss(x, y), rule="text", rate=rate, most=5, **options)
+        return weights(student)
+
+    first, second = ends(0), ends(1)
+    assert len(made) == 1 and not np.allclose(first[0], second[0])
+    for count, other in enumerate(
+        (dict(rate=2e-3), dict(members=2), dict(network=True), dict(network=True, folded=True)), 2
+    ):
+        ends(0, **other)
+        assert len(made) == count
+    training.BLOCKS.clear()
+    for shared, alone in zip(second, ends(1), strict=True):
+        np.testing.assert_array_equal(shared, alone)
+    for value in (1.0, 2.0):  # B and C fixed: their values are part of what is compiled
+        student, x, y = problem(2)
+        a, b, c = (ops.convert_to_numpy(w.value) for w in student.weights)
+        fixed = Student(DiagonalSSM(a, b, value * c, train_ends=False, dtype="float64"))
+        train(fixed, sequence_loss(x, y), rule="text", rate=1e-3, most=5, **OPTIONS)
+        both = Student(DiagonalSSM(a, value * b, c, train_ends=False, dtype="float64"))
+        train(both, sequence_loss(x, y), rule="text", rate=1e-3, most=5, **OPTIONS)
+        for ours, theirs in zip(weights(fixed), weights(both), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():
