@@ -163,7 +163,14 @@ def sweeps(where):
             if network:
                 rows[".unfolded"] = Sweep(name, few, chunk=128)
         for suffix, sweep in rows.items():
-            yield sweep.key(suffix=suffix), lambda s=sweep: run(s, where, parts)[1]
+            key = sweep.key(suffix=suffix)
+
+            def compute(sweep=sweep, key=key):
+                made, table = run(sweep, where, parts)
+                key.update(made | {"name": key["name"]})  # device and versions of who computed
+                return table
+
+            yield key, compute
 
 
 def everything(where="cores"):
