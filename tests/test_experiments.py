@@ -89,7 +89,7 @@ def test_the_scoreboard_has_all_cells():
     (board,) = ["".join(d["text/markdown"]) for d in tables if "text/markdown" in d]
     rows = board.splitlines()[2:]
     assert len(rows) == len(paper.cells()) == 12
-    assert sum("every printed digit" in row for row in rows) >= 4
+    assert sum("every digit" in row for row in rows) >= 4
     assert all(results.load(f"{place}.{row}") for place, row, _ in paper.cells())
 
 
