@@ -17,8 +17,8 @@ html: .venv/installed  ## render the committed, executed notebooks
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
 
 test: .venv/installed lint html  ## everything a checker wants to know
-	$(BIN)/pytest tests
-	$(BIN)/pytest --nbval book
+	$(BIN)/pytest -n logical --dist loadfile tests
+	$(BIN)/pytest -n logical --dist loadfile --nbval book
 
 lint: .venv/installed
 	$(BIN)/ruff check .

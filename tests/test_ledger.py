@@ -1,30 +1,12 @@
-"""The ledger agrees with the pages, and every check holds at other parameters than its page's."""
+"""The ledger agrees with the pages; that its checks hold elsewhere is in `test_reruns`."""
 
 from types import SimpleNamespace
 
 import links
 import pytest
-from reruns import other
 from sphinx.errors import SphinxError
 
 from support import ledger
-from support.checks import slug
-
-CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
-
-
-@pytest.mark.parametrize("name", CHECKED, ids=slug)
-def test_statement(name):
-    """On each page that checks it: true as stated and false in each false version, there too."""
-    stored = ledger.checks()[name]
-    assert stored and all(record["fails"] for record in stored)
-    for page in {record["page"] for record in stored}:
-        again = ledger.records(other(page).cells)
-        mine = [record for record in again if name in record["statements"]]
-        here = [record for record in stored if record["page"] == page]
-        assert [(r["anchor"], list(r["fails"])) for r in mine] == [
-            (r["anchor"], r["fails"]) for r in here
-        ]
 
 
 def test_the_list_is_the_papers():

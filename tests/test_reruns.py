@@ -8,6 +8,11 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 from reruns import OTHERS, other, rerun
 
+from support import ledger
+from support.checks import slug
+
+CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
+
 # How many output cells must differ, where pages render stored results beside the rerun's.
 FEWEST = {
     "greedy-learning": 3,
@@ -37,6 +42,20 @@ def test_other_parameters_give_other_results(name, i):
     assert len(before) == len(after)
     fewest = FEWEST.get(name, min(4, sum(map(bool, before)) - 1))
     assert sum(old != new for old, new in zip(before, after, strict=True)) >= fewest
+
+
+@pytest.mark.parametrize("name", CHECKED, ids=slug)
+def test_statement(name):
+    """On each page that checks it: true as stated and false in each false version, there too."""
+    stored = ledger.checks()[name]
+    assert stored and all(record["fails"] for record in stored)
+    for page in {record["page"] for record in stored}:
+        again = ledger.records(other(page).cells)
+        mine = [record for record in again if name in record["statements"]]
+        here = [record for record in stored if record["page"] == page]
+        assert [(r["anchor"], list(r["fails"])) for r in mine] == [
+            (r["anchor"], r["fails"]) for r in here
+        ]
 
 
 def test_every_chapter_is_rerun():
