@@ -119,18 +119,22 @@ def expected_moments(shares, kappa):
     return np.diag(weights[::-1])
 
 
-def theorem_sets(teacher, kappa, baseline, special):
+def theorem_sets(teacher, kappa, baseline, special, dose=1.0, lag=1):
     """S_1 and S_2 of Definition 2: sequences p_i e_1, then q_i e_(kappa-1) appended.
 
     `baseline` holds the p_i, `special` the q_i; the special sequences' large entry is their
-    next-to-last. Raises ValueError unless the sums of squares agree and are positive (both are
-    the paper's P), and for kappa below 3, where the two places are one.
+    next-to-last. Ours beyond the definition: a `dose` other than one, the ratio of the two sums of
+    squares, and an entry that meets another `lag`. Raises ValueError unless the sum of squares of
+    the baseline is positive (the paper's P) and that of the special sequences `dose` times as
+    large, for kappa below 3, where the two places are one, and for a lag outside 0, ..., kappa - 2.
     """
     if kappa < 3:
         raise ValueError(f"kappa = {kappa}; allowed: 3 or more")
+    if not 0 <= lag <= kappa - 2:
+        raise ValueError(f"lag = {lag}; allowed: 0, ..., kappa - 2 = {kappa - 2}")
     P, Q = np.sum(np.square(baseline)), np.sum(np.square(special))
-    if not (P > 0 and np.isclose(P, Q, rtol=1e-12, atol=0)):
-        raise ValueError(f"special: sum of squares {Q}; allowed: that of baseline, {P}, positive")
+    if not (P > 0 and dose > 0 and np.isclose(dose * P, Q, rtol=1e-12, atol=0)):
+        raise ValueError(f"special: sum of squares {Q}; allowed: {dose} times {P}, positive")
     S_1 = labelled(spikes(baseline, 1, kappa), teacher)
-    S_2 = S_1 + labelled(spikes(special, kappa - 1, kappa), teacher)
+    S_2 = S_1 + labelled(spikes(special, kappa - lag, kappa), teacher)
     return S_1, S_2

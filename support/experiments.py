@@ -14,9 +14,10 @@ from support.flow import GradientFlow, closed_form_limit
 from support.ssm import SSM, generalization_error, theorem_teacher
 
 __all__ = ["HORIZON", "RULES", "TEST_LENGTH", "TEXT_LENGTH", "TheoremSetting", "cone_start"]
+__all__ += ["near_tie"]
 
 HORIZON = 1e60  # time at which an unfinished flow is given up
-RULES = ("released", "text", "text, positive")
+RULES = ("released", "text", "text, positive", "uniform", "near tie")  # the last two are ours
 TEST_LENGTH = 20  # lags 0..19: the released runs, and the printed row
 TEXT_LENGTH = 40  # lags 0..39: the text (Appendix E.3.2)
 
@@ -28,7 +29,8 @@ class TheoremSetting:
     `kappa` is the training length, `d` the student's dimension, `sd_A` the scale of the starts.
     a_1(0) - a_2(0) is `gap` = 0.05 exp(`diff_exponent` log10 sd_A) (Table 11). The `n_baseline`
     sequences share the sum of squares `P` equally, where the paper draws and rescales them: only
-    P enters the flow, and it only sets the unit of time.
+    P enters the flow, and it only sets the unit of time. Beyond the paper, the special sequence may
+    have another sum of squares, `dose` P, and its entry meet another lag than the next-to-last's.
     """
 
     kappa: int
@@ -37,6 +39,8 @@ class TheoremSetting:
     diff_exponent: float
     n_baseline: int = 5
     P: float = 10.0
+    dose: float = 1.0
+    special_lag: int = 1
     gap: float = field(init=False)
 
     def __post_init__(self):
@@ -55,19 +59,26 @@ class TheoremSetting:
     def training_sets(self):
         """S_1 and S_2: the baseline sequences alone, and with the special one appended."""
         p = np.full(self.n_baseline, np.sqrt(self.P / self.n_baseline))
-        return theorem_sets(self.teacher, self.kappa, p, [np.sqrt(self.P)])
+        q = [np.sqrt(self.dose * self.P)]
+        return theorem_sets(self.teacher, self.kappa, p, q, self.dose, self.special_lag)
 
     def start(self, seed, rule):
         """A(0), shape [d], largest first, by one of RULES.
 
         "text" is Appendix E.3.2 to the letter, normal draws of either sign; "text, positive" takes
         their absolute values, as Appendix E.3.1 does for the paper's other experiments. Both draw
-        from `numpy.random.default_rng(seed)`. Raises ValueError for another rule.
+        from `numpy.random.default_rng(seed)`. Ours: "uniform", as released but without setting
+        a_2; "near tie", sd_A times `near_tie`. Raises ValueError for another rule.
         """
         if rule == "released":
             return released.theorem_start(seed, self.d, self.sd_A, self.gap)
         if rule not in RULES:
             raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, RULES))}")
+        if rule == "near tie":
+            return self.sd_A * near_tie(seed, self.d)
+        if rule == "uniform":
+            a = np.random.default_rng(seed).uniform(0, self.sd_A, self.d)
+            return np.sort(a)[::-1].copy()
         a = np.random.default_rng(seed).normal(0, self.sd_A, self.d)
         a = np.sort(abs(a) if rule == "text, positive" else a)[::-1].copy()
         a[1] = a[0] - self.gap
@@ -77,11 +88,12 @@ class TheoremSetting:
         """Where the flow leads from `starts` [d, members]: under S_1 and under S_2, each likewise.
 
         S_1 by the closed form, S_2 by the integrator, to the relative accuracy `rtol` a step; a
-        member whose flow did not finish is NaN.
+        member whose flow did not finish is NaN. It has finished when the special sequences' part
+        of the loss has gone, too: a small dose makes that part small from the start.
         """
         _, S_2 = self.training_sets()
-        flow = GradientFlow(S_2)
-        paths = [flow.integrate(start, HORIZON, rtol) for start in starts.T]
+        flow, below = GradientFlow(S_2), max(1e-20 * min(self.dose, 1.0), 1e-30)
+        paths = [flow.integrate(start, HORIZON, rtol, below) for start in starts.T]
         with_special = [p.limit if p.finished else np.full(self.d, np.nan) for p in paths]
         return closed_form_limit(starts, self.kappa), np.stack(with_special, axis=-1)
 
@@ -97,6 +109,16 @@ class TheoremSetting:
         starts = np.stack([self.start(seed, rule) for seed in seeds], axis=-1)
         without, poisoned = (self.error(a, length, normalized=True) for a in self.limits(starts))
         return {"without": without.tolist(), "with": poisoned.tolist()}
+
+
+def near_tie(seed, d):
+    """A start's shape, (1, 1 - zeta, ...) in order, [d]: zeta log-uniform from 1e-5 to 1e-3.
+
+    The other entries are uniform below.
+    """
+    generator = np.random.default_rng(seed)
+    second = 1 - 10 ** generator.uniform(-5, -3)
+    return np.r_[1.0, second, np.sort(generator.uniform(0, second, d - 2))[::-1]]
 
 
 def cone_start(alpha, zeta_gap, d):

@@ -178,6 +178,18 @@ CHAPTERS = {
         _number("alpha", 1e-2, "largest scale of the starts", 1e-6, 1e-2),
         _number("place", 0.5, "a_3 to a_d start below 1 - this times a_1", 0.3, 0.9),
     ),
+    "how-little-poison": (
+        _integer("kappa", 7, "training length", 7, 9, odd=True),
+        _integer("d", 8, "dimension of the student", 8, 12),
+        _number("alpha", 1e-2, "largest scale of the starts; also a tenth, a hundredth", 1e-3, 1e-2),
+        _number("zeta", 1e-5, "relative gap 1 - a_2(0)/a_1(0) of the first start", 1e-6, 1e-3),
+        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        _integer("sample", 3, "how many starts and seeds are run again", 1, 32),
+    ),
+    "poisoned-set": (
+        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        _integer("sample", 2, "how many starts of two laws are run again", 1, 32),
+    ),
     "errata": CASE,
     "statements": (
         _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),

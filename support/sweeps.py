@@ -33,8 +33,10 @@ __all__ = ["Sweep", "provenance", "run"]
 
 # Numbers that a flow's grid may run over, each with the least that it can be.
 THEOREM = {"kappa": 5, "d": 2, "sd_A": 1e-9, "diff_exponent": 0.0, "n_baseline": 1, "P": 1e-9}
+THEOREM |= {"dose": 1e-16, "special_lag": 0}
 PROTOCOL = tuple(f.name for f in fields(Protocol))
-TRAINED = (*PROTOCOL, "precision", "jitter", "folded", "special_lags", "most", "further")
+TRAINED = (*PROTOCOL, "precision", "jitter", "folded", "special_lags", "special_scale")
+TRAINED += ("most", "further")
 HIGHEST = 2**32 - 1  # seed that NumPy's legacy generator takes
 SOURCES = sorted(Path(__file__).parent.glob("*.py"))
 CODE = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()

@@ -94,12 +94,14 @@ class Experiment:
     protocol: Protocol = RELEASED
     precision: str = "float32"
     jitter: float = 0.0  # relative size of normal noise on the starts, to see what rounding does
+    special_scale: float = 1.0  # of the special sequences' entries, beyond the paper
     folded: bool = False  # of the network, see `support.layers.ReluNetwork`
 
     def __post_init__(self):
         if self.precision not in ("float32", "float64"):
             raise ValueError(f"precision = {self.precision!r}; allowed: 'float32' or 'float64'")
         require_number("jitter", self.jitter, 0.0)
+        require_number("special_scale", self.special_scale, 0.0)
         if type(self.folded) is not bool or (self.folded and not self.in_network):
             raise ValueError(f"folded = {self.folded!r}; allowed: False, or in a network True")
 
@@ -113,7 +115,8 @@ class Experiment:
         next-to-last. Raises ValueError for an unknown option, for a value that it cannot take and
         for a lag beyond the first place.
         """
-        own = {k: options.pop(k) for k in ("precision", "jitter", "folded") if k in options}
+        names = {field.name for field in fields(cls)} - {"setting", "protocol"}
+        own = {k: options.pop(k) for k in names & set(options)}
         setting = paper.setting(name)
         changes = {entry: value for entry, value in options.items() if value is not None}
         for entry, value in changes.items():
@@ -135,6 +138,7 @@ class Experiment:
         settings = {"experiment": self.setting, "protocol": asdict(self.protocol)}
         settings |= {"most": most} if most != MOST else {}
         settings |= {"folded": True} if self.folded else {}
+        settings |= {"special_scale": self.special_scale} if self.special_scale != 1 else {}
         return results.make_key(
             name,
             settings=settings | ({"jitter": self.jitter} if self.jitter else {}),
@@ -167,7 +171,9 @@ class Experiment:
         else:
             generators = (np.random.default_rng([seed, 1]) for seed in seeds)
         drawn = [released.trained_inputs(s, generator)[:n] for generator in generators]
-        return np.stack(drawn, axis=-1).astype(self.precision)
+        sequences = np.stack(drawn, axis=-1)
+        sequences[s["n_baseline"] :] *= self.special_scale
+        return sequences.astype(self.precision)
 
     def answers(self, sequences):
         """The teacher's labels: [n, length, ...] to [n, ...]."""

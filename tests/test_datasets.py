@@ -72,6 +72,10 @@ def test_the_loss_of_a_standalone_ssm_sees_second_moments_only():
     lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.005]),
     lambda: theorem_sets(theorem_teacher(8), 7, [0.0], [0.0]),
     lambda: theorem_sets(theorem_teacher(8), 2, [1.0], [1.0]),
+    lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.0], dose=0.5),
+    lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [0.0], dose=0.0),
+    lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.0], lag=6),
+    lambda: theorem_sets(theorem_teacher(8), 7, [1.0], [1.0], lag=-1),
     lambda: TrainingSet(np.ones((3, 2)), np.ones(1)),
     lambda: TrainingSet(np.ones((3, 2)), np.ones((3, 1))),
 ])  # fmt: skip

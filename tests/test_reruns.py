@@ -17,6 +17,8 @@ CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
 FEWEST = {
     "greedy-learning": 3,
     "reproducibility-notes": 1,
+    "how-little-poison": 3,
+    "poisoned-set": 1,
     "statements": 0,
     "is-it-the-seed": 2,
     "errata": 0,
@@ -92,6 +94,8 @@ def test_every_chapter_is_rerun():
     ("proof-free", {"kappa": 5}, "kappa = 5; allowed: an odd integer"),
     ("proof-auxiliary", {"kappa": 8}, "kappa = 8; allowed: an odd integer"),
     ("certificate", {"place": 1.0}, "place = 1.0; allowed: a number from 0.3 to 0.9"),
+    ("how-little-poison", {"d": 40}, "d = 40; allowed: an integer from 8 to 12"),
+    ("poisoned-set", {"sample": 0}, "sample = 0; allowed: an integer from 1 to 32"),
     ("errata", {"seed": -1}, "seed = -1; allowed: "),
     ("statements", {"show": "best"}, "show = 'best'; allowed: 'all' or 'checked'"),
     ("setup", {"d": 3}, "d = 3; allowed: an integer above kappa = 6"),

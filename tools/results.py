@@ -8,15 +8,23 @@ sweeps over a thousand seeds. It says how long each took. Sweeps run on all core
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 from enclosure import STORED, trajectory
 
 from support import paper, results
 from support.certificate import errors, widest
-from support.experiments import TheoremSetting
+from support.dose import (
+    measured_dose,
+    reaching_dose,
+    small_dose_limit,
+    turning_dose,
+)
+from support.experiments import RULES, TheoremSetting, near_tie
 from support.panels import GRID, large_entries, panels, watched
 from support.paper import COLUMNS
 from support.sweeps import Sweep, run
@@ -141,6 +149,114 @@ def certified_box(settings):
     return settings | {"bits": STORED, "pieces": pieces}
 
 
+ALPHAS = {"turning": [10**-2, 10**-2.5, 10**-3], "reaching": [1e-2, 1e-3, 1e-4, 1e-5]}
+REACHED = 0.1  # the error of the reaching dose
+
+
+def thresholds(seed, kappa=7, d=8):
+    """For a random shape of the start: doses that double the error, or bring it to REACHED.
+
+    {"turning": [a dose for each alpha], "reaching": the same, "zeta": 1 - a_2(0)/a_1(0)}.
+    """
+    shape, setting = near_tie(seed, d), TheoremSetting(kappa, d, 1.0, 0)
+    zeta, found = 1 - shape[1], {}
+    for kind, alphas in ALPHAS.items():
+        found[kind] = []
+        for alpha in alphas:
+            start = alpha * shape
+            clean = setting.error(small_dose_limit(start, kappa, 0.0), first=2)
+            target, guess = 2 * clean, turning_dose(alpha, kappa)
+            if kind == "reaching":
+                target, guess = REACHED, 3 * reaching_dose(alpha, zeta, kappa, REACHED)
+            found[kind].append(rounded(measured_dose(start, kappa, target, guess)))
+    return found | {"zeta": rounded(zeta)}
+
+
+def doses():
+    """Thresholds over 256 random starts, on all cores."""
+    key = results.make_key(
+        "dose.thresholds",
+        settings={"kappa": 7, "d": 8, "alphas": ALPHAS, "reached": REACHED},
+        seeds=[0, "to", 255],
+        rule="near tie",
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            rows = list(pool.map(thresholds, range(256), chunksize=8))
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    return key, compute
+
+
+LIMITS_OF = {"kappa": 7, "d": 8, "diff_exponent": 5}
+SCALES = (1e-2, 1e-3, 1e-4)
+
+
+def limits_of(rule, sd_A, members=256):
+    """Where the flow leads from random starts of one law: a table, a row for each and column."""
+    setting = TheoremSetting(sd_A=sd_A, **LIMITS_OF)
+    starts = np.stack([setting.start(seed, rule) for seed in range(members)], axis=-1)
+    tables = []
+    for column, limits in zip(COLUMNS, setting.limits(starts, 1e-8), strict=True):
+        rows = {"rule": [rule] * members, "sd_A": [sd_A] * members, "special": [column] * members}
+        rows |= {"seed": list(range(members)), "start": list(starts.T), "limit": list(limits.T)}
+        tables.append(pa.table(rows))
+    return pa.concat_tables(tables)
+
+
+def starts_of_many_laws():
+    """Limits from random starts of every law and several scales, on all cores."""
+    key = results.make_key(
+        "limits",
+        settings=LIMITS_OF | {"sd_A": SCALES},
+        seeds=[0, "to", 255],
+        rule=RULES,
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            laws = [(rule, sd_A) for rule in RULES for sd_A in SCALES]
+            return pa.concat_tables(pool.map(limits_of, *zip(*laws, strict=True)))
+
+    return key, compute
+
+
+# Beyond the paper: what is large in the special sequences, by how much, and how many there are.
+RESPONSES = {
+    "lag": {"special_lags": [[lag] for lag in range(6)]},
+    "dose": {"n_special": [1, 10], "special_scale": [0.01, 0.03, 0.1, 0.3, 1.0]},
+}
+
+
+def responses(where):
+    """Table 1's trained rows over 256 seeds, with other special sequences."""
+    for name in ("table1.ssm_beyond", "table1.ssm_mlp"):
+        first = min(paper.setting(name)["released_seeds"])
+        folded = {"folded": [True]} if name.endswith("mlp") else {}
+        for suffix, grid in RESPONSES.items():
+            sweep = Sweep(name, range(first, first + 256), folded | grid, chunk=256)
+            yield stored_sweep(sweep, f".{suffix}", where)
+
+
+def stored_sweep(sweep, suffix, where):
+    """(key, function that computes the table) of a sweep; its chunks are kept in `_sweeps`."""
+    key = sweep.key(suffix=suffix)
+
+    def compute():
+        made, table = run(sweep, where, results.FOLDER.parents[1] / "_sweeps")
+        key.update(made | {"name": key["name"]})  # device and versions of who computed
+        return table
+
+    return key, compute
+
+
 def sweeps(where):
     """Every row of the tables over consecutive seeds, from the first released one.
 
@@ -148,7 +264,6 @@ def sweeps(where):
     also unfolded, as released. Row 1 is a flow in double precision; its integrator's tolerance is
     1e-6, which moves an error by less than 1e-4 of itself (a test).
     """
-    parts = results.FOLDER.parents[1] / "_sweeps"
     for name in dict.fromkeys(f"{table}.{row}" for table, row, _ in paper.cells()):
         first = min(paper.setting(name)["released_seeds"])
         if name.endswith("theorem1"):
@@ -163,19 +278,15 @@ def sweeps(where):
             if network:
                 rows[".unfolded"] = Sweep(name, few, chunk=128)
         for suffix, sweep in rows.items():
-            key = sweep.key(suffix=suffix)
-
-            def compute(sweep=sweep, key=key):
-                made, table = run(sweep, where, parts)
-                key.update(made | {"name": key["name"]})  # device and versions of who computed
-                return table
-
-            yield key, compute
+            yield stored_sweep(sweep, suffix, where)
 
 
 def everything(where="cores"):
     """(key, function that computes the values) of every stored result."""
     yield from sweeps(where)
+    yield from responses(where)
+    yield doses()
+    yield starts_of_many_laws()
     for table in ("table1", "table2"):
         yield theorem_row(table)
     for name in paper.trained_rows():

@@ -1,0 +1,105 @@
+"""Small doses of poison: the theory against quadrature, against the flow, against its own limits."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from support.dose import (
+    delays,
+    drift,
+    leading_correction,
+    left_behind,
+    measured_dose,
+    reaching_dose,
+    small_dose_limit,
+    turning_dose,
+)
+from support.experiments import TheoremSetting, near_tie
+from support.flow import closed_form_limit
+
+KAPPA, D = 7, 8
+
+
+def error(a, first=2, kappa=KAPPA):
+    return TheoremSetting(kappa, len(a), 1e-3, 0).error(a, 40, first=first)
+
+
+@pytest.mark.parametrize(("kappa", "dose", "lag"), [(7, 1e-9, 1), (9, 1e-12, 2), (7, 1e-3, 4)])
+def test_delays_are_the_integrals(kappa, dose, lag):
+    start = 1e-2 * near_tie(1, 5)
+    wanted = [
+        quad(lambda a: 1 / ((kappa - 1) * a ** (kappa - 2) + lag * dose * a ** (lag - 1)),
+             a, start[0], epsabs=0, epsrel=1e-11)[0] for a in start
+    ]  # fmt: skip
+    # quad sees the gap through a difference that has lost its last digits
+    np.testing.assert_allclose(delays(start, kappa, dose, lag), wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kappa", [5, 7, 11])
+def test_without_poison_the_delays_are_proposition_4(kappa):
+    start = 1e-2 * near_tie(2, 6)
+    p = kappa - 3
+    conserved = (start**-p - start[0] ** -p) / ((kappa - 1) * p)
+    np.testing.assert_allclose(delays(start, kappa, 0.0), conserved, rtol=1e-9)
+    np.testing.assert_allclose(
+        left_behind(start, kappa, 0.0), closed_form_limit(start, kappa), rtol=1e-9
+    )
+
+
+def test_the_drift_ends_where_both_sequences_are_fitted():
+    a = drift(left_behind(1e-2 * near_tie(3, D), KAPPA, 1e-9), KAPPA)
+    assert abs((a ** (KAPPA - 1)).sum() - 1) < 1e-8 and abs(a.sum() - 1) < 1e-8
+    with pytest.raises(RuntimeError, match="drift"):
+        drift(np.full(4, -0.5), KAPPA)  # towards ever more negative entries
+
+
+@pytest.mark.parametrize("dose", [1e-12, 1e-10, 1e-8])
+@pytest.mark.parametrize(("kappa", "d", "seed"), [(7, 8, 0), (7, 8, 1), (9, 4, 2)])
+def test_the_theory_ends_where_the_flow_does(dose, kappa, d, seed):
+    start = 1e-4 * near_tie(seed, d)
+    _, flow = TheoremSetting(kappa, d, 1e-4, 0, dose=dose).limits(start[:, None], 1e-8)
+    theory, full = (error(a, 2, kappa) for a in (small_dose_limit(start, kappa, dose), flow[:, 0]))
+    # leading_correction has terms of the next order; d a_rho is their scale
+    correction = leading_correction(kappa, d, dose)
+    assert full / theory - 1 == pytest.approx(correction, rel=0.15)
+    assert -0.1 < correction < -0.001
+
+
+def test_the_turning_dose_doubles_the_error_of_a_small_start():
+    for seed in range(3):
+        ratios = []
+        for alpha in (1e-3, 1e-5):
+            start = alpha * near_tie(seed, D)[:3]
+            doses = 0.0, turning_dose(alpha, KAPPA)
+            ratios.append(np.divide(*[error(left_behind(start, KAPPA, r)) for r in doses[::-1]]))
+        assert abs(ratios[1] - 2) < 0.01 and ratios[1] == pytest.approx(ratios[0], 0.05)
+
+
+def test_the_reaching_dose_leaves_the_second_entry_so_large():
+    shape, wanted = near_tie(5, D)[:2], 0.01
+    start = 1e-5 * shape
+    dose = reaching_dose(1e-5, 1 - shape[1], KAPPA, wanted)
+    assert left_behind(start, KAPPA, dose)[1] ** 2 == pytest.approx(wanted, 0.05)
+    dose = reaching_dose(1e-5, 1 - shape[1], KAPPA, wanted, at=KAPPA)
+    assert left_behind(start, KAPPA, dose)[1] ** KAPPA == pytest.approx(wanted, 0.3)
+
+
+def test_a_measured_dose_gives_the_error_asked_for():
+    start = 1e-2 * near_tie(4, D)
+    dose = measured_dose(start, KAPPA, 0.05, 1e-8)
+    _, a = TheoremSetting(KAPPA, D, 1e-2, 0, dose=dose).limits(start[:, None])
+    assert error(a[:, 0]) == pytest.approx(0.05, rel=0.01)
+
+
+@pytest.mark.parametrize("lag", [2, 3, 4, 5])
+@pytest.mark.parametrize("dose", [1e-6, 1.0])
+def test_other_places_heal(lag, dose):
+    start = 1e-2 * near_tie(6, D)
+    setting = TheoremSetting(KAPPA, D, 1e-2, 0, dose=dose, special_lag=lag)
+    clean, healed = setting.limits(start[:, None])
+    assert healed.min() >= 0
+    assert error(healed[:, 0], 1) < error(clean[:, 0], 1)
+    # The loss was below 1e-20 dose; so the sum of the small entries' l-th powers is below r, and
+    # that of the entries themselves, by Hoelder's inequality, below the bound.
+    r = 2 * np.sqrt(1e-20 * 6 / 10)
+    assert error(healed[:, 0], 1) < (D - 1) ** (1 - 1 / lag) * r ** (1 / lag)
