@@ -111,15 +111,15 @@ def turning_dose(alpha, kappa, lag=1, factor=2.0):
     return rho_c * (factor ** ((kappa - 3) / 2) - 1)
 
 
-def reaching_dose(alpha, gap, kappa, error, at=2, lag=1):
-    """The dose that leaves behind a second entry, a_2(0) = alpha (1 - gap), of `error` at a lag.
+def reaching_dose(alpha, gap, kappa, error, lag=1):
+    """The dose that leaves behind a second entry, a_2(0) = alpha (1 - gap), of `error` at lag two.
 
-    That is of size error^(1/`at`). For errors well below one, doses far above the turning dose, and
+    That is of size error^(1/2). For errors well below one, doses far above the turning dose, and
     so small that (rho / (kappa - 1))^(1/(kappa-2)), the size up to which the entries rise
     together, is small beside 1/d; the drift that follows is left out.
     """
     p = kappa - 3
-    return (kappa - 1) * p / lag * gap * alpha ** (2 - lag) * error ** (p / at)
+    return (kappa - 1) * p / lag * gap * alpha ** (2 - lag) * error ** (p / 2)
 
 
 def measured_dose(start, kappa, error, guess, rtol=1e-6):

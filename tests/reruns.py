@@ -66,9 +66,11 @@ OTHERS = {
     "proof-free": [{"kappa": 11, "d": 9, "seed": 3}],
     "certificate": [
         {"kappa": 9, "d": 12, "seed": 3, "alpha": 1e-3, "place": 0.7},
-        {"kappa": 13, "d": 40, "place": 0.3},
+        {"kappa": 13, "d": 20, "place": 0.3},
     ],
-    "how-little-poison": [{"kappa": 9, "d": 10, "alpha": 5e-3, "zeta": 1e-4, "seed": 1, "sample": 1}],
+    "how-little-poison": [
+        {"kappa": 9, "d": 10, "alpha": 5e-3, "zeta": 1e-4, "seed": 1, "sample": 1}
+    ],
     "poisoned-set": [{"seed": 3, "sample": 1}],
     "errata": [{"kappa": 13, "d": 20, "seed": 4}],
     "statements": [{"show": "checked"}],

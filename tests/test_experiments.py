@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from support import paper, results
 from support.experiments import TEST_LENGTH, TheoremSetting, cone_start
@@ -37,6 +38,24 @@ def test_the_released_start_is_the_legacy_generator_s():
     start = setting.start(244, "released")
     np.testing.assert_array_equal(start[[0, *range(2, 10)]], expected[[0, *range(2, 10)]])
     assert start[0] - start[1] == pytest.approx(setting.gap, rel=1e-9)
+
+
+def test_starts_by_our_rules():
+    setting = TheoremSetting.of_table("table1")
+    ties, uniform = (
+        np.stack([setting.start(seed, rule) for seed in range(500)])
+        for rule in ("near tie", "uniform")
+    )
+    for starts in (ties, uniform):
+        assert np.all(np.diff(starts) <= 0) and np.all(starts > 0)
+        assert np.all(starts[:, 0] <= setting.sd_A)
+    zeta = 1 - ties[:, 1] / ties[:, 0]
+    # log-uniform: the mean of the logarithm within four standard errors of the middle
+    assert 1e-5 < zeta.min() and zeta.max() < 1e-3
+    assert abs(np.log10(zeta).mean() + 4) < 4 * 2 / np.sqrt(12 * 500)
+    # the ratio of the two largest of d uniform numbers has the distribution function r^(d-1)
+    ratio = uniform[:, 1] / uniform[:, 0]
+    assert kstest(ratio ** (setting.d - 1), "uniform").pvalue > 1e-3
 
 
 def test_starts_by_the_text_s_rule():

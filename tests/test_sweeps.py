@@ -241,6 +241,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     ({"grid": {"n_special": (1, 2)}}, r"grid\['n_special'\] = \(1, 2\); allowed: a list of values"),
     ({"grid": {"warm": [float("inf")]}}, "warm = inf; allowed: a number, 0 or more"),
     ({"grid": {"special_lags": [[6]]}}, r"special_lags = \[6\]; allowed: 0, ..., 5"),
+    ({"grid": {"special_scale": [-1]}}, "special_scale = -1; allowed: a number, 0 or more"),
 ])  # fmt: skip
 def test_a_sweep_that_cannot_run_is_refused(values, line):
     given = {"experiment": "table1.ssm_beyond", "seeds": [1]} | values

@@ -275,12 +275,24 @@ def test_a_result_is_recalled_only_for_the_same_question(tmp_path, monkeypatch):
         Experiment.of("table1.ssm_beyond", precision="float64").key("x", [1, 2]),
         Experiment.of("table1.ssm_beyond", special_lags=[2]).key("x", [1, 2]),
         Experiment.of("table1.ssm_beyond", jitter=1e-7).key("x", [1, 2]),
+        Experiment.of("table1.ssm_beyond", special_scale=0.5).key("x", [1, 2]),
         experiment.key("y", [1, 2]),
         experiment.key("x", [1, 2], most=300),
     ]
     assert results.recall(key, None)["values"] == {"with": [1.0, 2.0]}
     for asked in other:
         assert results.recall(asked, lambda: "new")["values"] == "new"
+
+
+def test_special_sequences_are_scaled_and_stay_clean():
+    plain, scaled = (Experiment.of("table1.ssm_mlp", special_scale=c) for c in (1.0, 0.25))
+    for column, factor in (("without", 1.0), ("with", 0.25)):
+        x, y = (e.sequences([3, 4], column).astype(float) for e in (plain, scaled))
+        n = plain.setting["n_baseline"]
+        np.testing.assert_array_equal(y[:n], x[:n])
+        np.testing.assert_array_equal(y[n:], factor * x[n:])
+        answers = plain.answers(x)
+        np.testing.assert_allclose(scaled.answers(y)[n:], factor * answers[n:], rtol=1e-12)
 
 
 def test_cells_keep_errors_and_runs():
@@ -293,6 +305,7 @@ def test_cells_keep_errors_and_runs():
     lambda: Protocol(rate="paper"),
     lambda: Experiment.of("table1.ssm_beyond", n_special=-1),
     lambda: Experiment.of("table1.ssm_beyond", folded=True),
+    lambda: Experiment.of("table1.ssm_beyond", special_scale=float("inf")),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[6]),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[-1]),
     lambda: Experiment.of("table1.ssm_beyond").train(range(10**12), "with"),
