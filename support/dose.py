@@ -1,6 +1,6 @@
 """How little poison is enough: a theory of small doses in Theorem 1's setting (ours).
 
-The special sequence's entry meets lag l, and its square is a share, the dose rho, of the baseline's.
+The special sequence's entry meets lag l; its square is a share, the dose rho, of the baseline's.
 While both sequences are still answered with nothing, every entry of A obeys the same law,
 da/dt = (kappa - 1) a^(kappa-2) + l rho a^(l-1): each runs the course of the largest, later. The
 delays tau_j are constant until the student answers; they decide which entries are left behind when

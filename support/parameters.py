@@ -181,9 +181,7 @@ CHAPTERS = {
     "how-little-poison": (
         _integer("kappa", 7, "training length", 7, 9, odd=True),
         _integer("d", 8, "dimension of the student", 8, 12),
-        _number(
-            "alpha", 1e-2, "largest scale of the starts; also a tenth, a hundredth", 1e-3, 1e-2
-        ),
+        _number("alpha", 1e-2, "largest scale of the starts; also 1/10, 1/100 of it", 1e-3, 1e-2),
         _number("zeta", 1e-5, "relative gap 1 - a_2(0)/a_1(0) of the first start", 1e-6, 1e-3),
         _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
         _integer("sample", 3, "how many starts and seeds are run again", 1, 32),

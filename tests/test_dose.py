@@ -1,4 +1,4 @@
-"""Small doses of poison: the theory against quadrature, against the flow, against its own limits."""
+"""Small doses of poison: the theory against quadrature, the flow, and its own limits."""
 
 import numpy as np
 import pytest

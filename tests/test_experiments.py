@@ -51,7 +51,7 @@ def test_starts_by_our_rules():
         assert np.all(starts[:, 0] <= setting.sd_A)
     zeta = 1 - ties[:, 1] / ties[:, 0]
     # log-uniform: the mean of the logarithm within four standard errors of the middle
-    assert 1e-5 < zeta.min() and zeta.max() < 1e-3
+    assert zeta.min() > 1e-5 and zeta.max() < 1e-3
     assert abs(np.log10(zeta).mean() + 4) < 4 * 2 / np.sqrt(12 * 500)
     # the ratio of the two largest of d uniform numbers has the distribution function r^(d-1)
     ratio = uniform[:, 1] / uniform[:, 0]
