@@ -73,7 +73,7 @@ def test_starts_by_the_text_s_rule():
     assert np.std(np.r_[others[:, 0], others[:, -1]]) > 1e-3  # the extremes lie outside
     assert np.median(abs(signed[:, 2:])) == pytest.approx(0.6e-3, rel=0.15)
     with pytest.raises(ValueError, match="allowed"):
-        setting.start(0, "uniform")
+        setting.start(0, "best")
 
 
 @pytest.mark.parametrize("table", TABLES)

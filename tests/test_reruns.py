@@ -17,6 +17,7 @@ CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
 FEWEST = {
     "greedy-learning": 3,
     "reproducibility-notes": 1,
+    "intro": 1,
     "how-little-poison": 3,
     "poisoned-set": 1,
     "statements": 0,

@@ -252,8 +252,9 @@ def test_a_sweep_that_cannot_run_is_refused(values, line):
 
 
 @pytest.mark.parametrize("grid", [
-    {"kappa": [8]}, {"kappa": [7.5]}, {"rule": ["uniform"]}, {"rtol": [0.5]}, {"rtol": ["a"]},
+    {"kappa": [8]}, {"kappa": [7.5]}, {"rule": ["best"]}, {"rtol": [0.5]}, {"rtol": ["a"]},
     {"d": [1]}, {"d": [9.5]}, {"n_baseline": [0]}, {"sd_A": [0]}, {"P": ["a"]},
+    {"dose": [0]},
 ])  # fmt: skip
 def test_a_flow_that_cannot_run_is_refused(grid):
     (name,) = grid
