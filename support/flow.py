@@ -13,7 +13,7 @@ import numpy as np
 from scipy.integrate import LSODA
 from scipy.optimize.elementwise import find_root
 
-__all__ = ["GradientFlow", "Trajectory", "closed_form_limit"]
+__all__ = ["GradientFlow", "Trajectory", "closed_form_limit", "divided_differences", "gap_matrix"]
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,12 @@ class GradientFlow:
         """The velocity in the coordinates y = (a_1, a_1 - a_2, ..., a_1 - a_d).
 
         A gap moves by gap * sum_l gamma^(l) (a_1^l - a_j^l) / (a_1 - a_j), and the divided
-        difference is the sum of products a_1^i a_j^(l-1-i): no cancellation, and ties stay ties.
+        difference is a sum of products of powers: no cancellation, and ties stay ties.
         """
         a = np.r_[y[0], y[0] - y[1:]]
         delta, vander = self._residuals(a)
         gamma = self._gamma(delta)
-        rate = np.zeros_like(a)
-        difference = np.zeros_like(a)  # divided difference of x^l at a_1, a_j
-        for l in range(1, len(gamma)):
-            difference = vander[0, l - 1] + a * difference
-            rate += gamma[l] * difference
-        dy = y * rate
+        dy = y * divided_differences(gamma, a)
         dy[0] = vander[0, :-1] @ gamma
         return dy
 
@@ -99,7 +94,7 @@ class GradientFlow:
         if not horizon > 0:
             raise ValueError(f"horizon = {horizon}; allowed: a positive time")
         start = np.asarray(start, dtype=float)
-        T = _gap_matrix(len(start))
+        T = gap_matrix(len(start))
         y = T @ start
         # A tie with a_1 lasts forever; left to the solver, rounding would break it.
         free = np.flatnonzero(np.r_[True, y[1:] != 0])
@@ -134,7 +129,19 @@ class GradientFlow:
         )
 
 
-def _gap_matrix(d):
+def divided_differences(coefficients, a):
+    """(p(a_1) - p(a_j)) / (a_1 - a_j) of the polynomial p with these coefficients, from x^0 on.
+
+    `a` is [d]; for a_j = a_1 the derivative. A sum of products a_1^i a_j^(l-1-i), term by term.
+    """
+    total, difference = np.zeros_like(a), np.zeros_like(a)  # difference: of x^l
+    for l in range(1, len(coefficients)):
+        difference = a[0] ** (l - 1) + a * difference
+        total += coefficients[l] * difference
+    return total
+
+
+def gap_matrix(d):
     """T with y = T a, y = (a_1, a_1 - a_2, ..., a_1 - a_d); T is its own inverse."""
     T = -np.eye(d)
     T[:, 0] = 1

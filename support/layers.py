@@ -86,10 +86,15 @@ class DiagonalSSM(keras.layers.Layer):
 
     `transition`, `input`, `output` are the initial values, [d, members]; sequences [n, kappa, 1] go
     to every member. `train_ends` says whether B and C are trained. `released` adds the probe.
+    `stable` has the weight nu learned in place of a = exp(-exp(nu)), which stays between 0 and 1
+    (as in the Linear Recurrent Unit, Orvieto et al. 2023); `transition` is then nu's initial value.
     """
 
-    def __init__(self, transition, input, output, train_ends=True, released=False, **options):
+    def __init__(
+        self, transition, input, output, train_ends=True, released=False, stable=False, **options
+    ):
         super().__init__(**options)
+        self.stable = stable
         start = [np.asarray(x) for x in (transition, input, output)]
         if start[0].ndim != 2 or len({x.shape for x in start}) != 1:
             shapes = ", ".join(str(x.shape) for x in start)
@@ -101,11 +106,17 @@ class DiagonalSSM(keras.layers.Layer):
         self.probe = _weight(self, "probe", np.zeros(start[0].shape[1]), True) if released else None
         self.built = True
 
+    @property
+    def transition(self):
+        """The diagonal of A, [d, members], as a tensor."""
+        weight = self.transition_weight.value
+        return ops.exp(-ops.exp(weight)) if self.stable else weight
+
     def impulse_response(self, length):
         """The members' impulse responses, [length, members]."""
         ends = self.input_weight.value, self.output_weight.value
         probe = None if self.probe is None else self.probe.value
-        return impulse_response(self.transition_weight.value, *ends, length, probe)
+        return impulse_response(self.transition, *ends, length, probe)
 
     def call(self, sequences):
         h = self.impulse_response(sequences.shape[1])  # [kappa, members]
@@ -178,7 +189,11 @@ class Student(keras.Model):
         if not all(weight.trainable for weight in self.weights):
             return None
         folded = self.head is not None and self.head.folded
-        return folded, *((v.name, *v.shape[:-1], str(v.dtype)) for v in self.weights)
+        return (
+            folded,
+            self.ssm.stable,
+            *((v.name, *v.shape[:-1], str(v.dtype)) for v in self.weights),
+        )
 
     def take(self, members):
         """A student of its own made of these members (indices): their weights as they are now."""
@@ -189,6 +204,7 @@ class Student(keras.Model):
         ssm, head = self.ssm, self.head
         weights = (ssm.transition_weight, ssm.input_weight, ssm.output_weight)
         options = {"train_ends": ssm.input_weight.trainable, "released": ssm.probe is not None}
+        options["stable"] = ssm.stable
         taken = DiagonalSSM(*map(part, weights), dtype=ssm.dtype_policy, **options)
         if head is not None:
             kernels = [part(kernel) for kernel in head.kernels]

@@ -56,7 +56,7 @@ def watch(sequences, labels):
     x = ops.convert_to_tensor(sequences)
 
     def observe(student):
-        a = ops.convert_to_numpy(student.ssm.transition_weight.value)
+        a = ops.convert_to_numpy(student.ssm.transition)
         delta, xi = errors_and_slopes(student.head, student.ssm(x), labels)
         return {
             "transition": a,

@@ -190,6 +190,20 @@ CHAPTERS = {
         _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
         _integer("sample", 2, "how many starts of two laws are run again", 1, 32),
     ),
+    "learned-ends": (
+        _integer("kappa", 7, "training length", 7, 9, odd=True),
+        _integer("d", 8, "dimension of the student", 8, 12),
+        _number("alpha", 1e-3, "scale of the start", 1e-4, 1e-2),
+        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
+    ),
+    "infinite-data": (
+        _integer("kappa", 5, "training length of the first figure", 3, 9),
+        _integers("poles", [9, 5], "the teacher's poles in tenths, each once", -9, 10, 4),
+        _integer("d", 8, "dimension of the student", 4, 12),
+        _integer("seed", 0, "seed of the random starts and of the sample", 0, 2**32 - 1),
+        _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
+    ),
     "errata": CASE,
     "statements": (
         _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),

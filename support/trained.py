@@ -336,8 +336,8 @@ def rounded(values):
 def abc(student):
     """A, B, C of the students as they are, each [d, members], in double precision."""
     ssm = student.ssm
-    weights = ssm.transition_weight, ssm.input_weight, ssm.output_weight
-    return tuple(keras.ops.convert_to_numpy(w.value).astype(float) for w in weights)
+    values = ssm.transition, ssm.input_weight.value, ssm.output_weight.value
+    return tuple(keras.ops.convert_to_numpy(value).astype(float) for value in values)
 
 
 def _ends_at_ones(names, values):

@@ -7,6 +7,7 @@ sweeps over a thousand seeds. It says how long each took. Sweeps run on all core
 """
 
 import argparse
+import itertools
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
@@ -18,17 +19,23 @@ from enclosure import STORED, trajectory
 
 from support import paper, results
 from support.certificate import errors, widest
+from support.datasets import labelled
 from support.dose import (
     measured_dose,
     reaching_dose,
     small_dose_limit,
     turning_dose,
 )
-from support.experiments import RULES, TheoremSetting, near_tie
+from support.experiments import HORIZON, RULES, TheoremSetting, near_tie
+from support.infinite import on_infinitely_many
+from support.joint import JointFlow
+from support.observe import effective_rank
 from support.panels import GRID, large_entries, panels, watched
 from support.paper import COLUMNS
+from support.protection import DEFENCES, FLOW_DEFENCES, defended_limit, train_defended
+from support.ssm import SSM, generalization_error
 from support.sweeps import Sweep, run
-from support.trained import RELEASED, TEXT, Experiment, cells, rounded
+from support.trained import RELEASED, TEXT, Experiment, abc, cells, rounded
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
@@ -228,6 +235,40 @@ def starts_of_many_laws():
     return key, compute
 
 
+RATES = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)  # of B and C, over that of A
+JOINT = {"kappa": 7, "d": 8, "sd_A": 1e-3, "diff_exponent": 5}
+
+
+def joint_limits(seed):
+    """Where the joint flow leads from one start, at each of RATES: a table of rate and column."""
+    setting = TheoremSetting(**JOINT)
+    start, rows = setting.start(seed, "near tie"), []
+    for rate in RATES:
+        for column, data in zip(COLUMNS, setting.training_sets(), strict=True):
+            end = JointFlow(data, rate).limit(start, HORIZON, rtol=1e-9)
+            rows.append({"seed": seed, "rate": rate, "special": column, **vars(end)})
+    return pa.Table.from_pylist(rows)
+
+
+def joint():
+    """Limits of A, B and C learned together over 256 random starts, on all cores."""
+    key = results.make_key(
+        "joint",
+        settings=JOINT | {"rates": RATES},
+        seeds=[0, "to", 255],
+        rule="near tie",
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            return pa.concat_tables(pool.map(joint_limits, range(256), chunksize=4))
+
+    return key, compute
+
+
 # Beyond the paper: what is large in the special sequences, by how much, and how many there are.
 RESPONSES = {
     "lag": {"special_lags": [[lag] for lag in range(6)]},
@@ -243,6 +284,183 @@ def responses(where):
         for suffix, grid in RESPONSES.items():
             sweep = Sweep(name, range(first, first + 256), folded | grid, chunk=256)
             yield stored_sweep(sweep, f".{suffix}", where)
+
+
+def own_stop(name):
+    """The row's special sequences again, the stop loss asked of the baseline's part alone.
+
+    Over as many seeds, for some numbers and sizes: {"points": [(number, size)], "runs": [record]}.
+    The mean over all sequences is asked to fall below the stop loss times the baseline's share of
+    them, so that the baseline's own mean is below the stop loss whatever the others do.
+    """
+    first, network = min(paper.setting(name)["released_seeds"]), name.endswith("mlp")
+    seeds = range(first, first + 256)
+    points = list(itertools.product([1, 10], [0.01, 0.1, 1.0]))
+    key = Experiment.of(name).key(f"own-stop.{name}", [first, "to", first + 255])
+
+    def compute():
+        records = []
+        for number, size in points:
+            experiment = Experiment.of(
+                name, n_special=number, special_scale=size, **({"folded": True} if network else {})
+            )
+            s = experiment.setting
+            share = s["n_baseline"] / (s["n_baseline"] + number)
+            experiment = replace(experiment, setting=s | {"stop_loss": share * s["stop_loss"]})
+            outcome = experiment.train(seeds, "with", chunk=64 if network else 256)
+            records.append(outcome.record())
+        return {"points": points, "runs": records}
+
+    return key | {"settings": key["settings"] | {"points": points}}, compute
+
+
+TEACHERS = {1: [1.0], 2: [0.9, 0.5], 3: [0.9, 0.4, -0.5], 4: [0.9, 0.5, -0.2, -0.7]}
+MOMENTS = {"d": 8, "scales": [1e-3, 0.3], "teachers": TEACHERS, "loss_below": 1e-8}
+
+
+def from_moments(seed):
+    """Where the joint flow leads from one start, all lags seen: by teacher, length and scale."""
+    rows = []
+    for dimension, entries in TEACHERS.items():
+        teacher = SSM.with_ones(entries)
+        for kappa, scale in itertools.product(
+            (2 * dimension, 2 * dimension + 1), MOMENTS["scales"]
+        ):
+            data = labelled(np.sqrt(kappa) * np.eye(kappa), teacher)
+            a, weights = scale * np.random.default_rng(seed).uniform(0, 1, (2, MOMENTS["d"]))
+            flow, below = JointFlow(data, 1.0), MOMENTS["loss_below"]
+            end = flow.limit(a, HORIZON, weights, loss_below=below, max_steps=30_000)
+            row = dict(seed=seed, dimension=dimension, kappa=kappa, scale=scale)
+            student = SSM(end.transition, end.weights, np.ones(MOMENTS["d"]))
+            beyond = generalization_error(student, teacher, 40, first=kappa)
+            rows.append(row | {"beyond": beyond, "loss": end.loss, "finished": end.finished})
+    return pa.Table.from_pylist(rows)
+
+
+def all_lags():
+    """The joint flow on infinitely many sequences, for teachers of dimension one to four."""
+    key = results.make_key(
+        "infinite.lags",
+        settings=MOMENTS,
+        seeds=[0, "to", 255],
+        rule="uniform",
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            return pa.concat_tables(pool.map(from_moments, range(256), chunksize=4))
+
+    return key, compute
+
+
+BRIDGE = {
+    "population": [0.0, 0.01, 0.1, 0.5, 1.0],  # shares of the population in the baseline
+    "special": [0.0, 0.3, 0.556, 0.9],  # of special sequences in the training set
+    "fit": [1e-2, 1e-4],  # loss on the baseline at the stop
+}
+
+
+def bridge():
+    """Table 1's standalone student on infinitely many sequences, from its baseline to all lags."""
+    name = "table1.ssm_beyond"
+    experiment = Experiment.of(name, precision="float64")
+    seeds = range(200, 456)
+    key = experiment.key("infinite.bridge", [200, "to", 455])
+
+    def compute():
+        tables = []
+        for population, special, fit in itertools.product(*BRIDGE.values()):
+            run, student = on_infinitely_many(experiment, seeds, population, special, fit)
+            rows = {"population": population, "special": special, "fit": fit}
+            rows = {k: [v] * len(seeds) for k, v in rows.items()} | {"seed": list(seeds)}
+            rows |= {"error": experiment.errors(student, seeds), "finished": run.finished}
+            rows |= {"beyond": experiment.errors(student, seeds, experiment.setting["kappa"])}
+            a, b, c = abc(student)
+            rows |= {"largest": abs(a).max(axis=0), "effective_rank": effective_rank(a)}
+            rows |= {"least_weight": (b * c).min(axis=0)}
+            tables.append(pa.table(rows))
+        return pa.concat_tables(tables)
+
+    return key | {"settings": key["settings"] | {"bridge": BRIDGE}}, compute
+
+
+SHIELDED = {"kappa": 7, "d": 8, "sd_A": 1e-3, "diff_exponent": 5}
+ATTACKS = [1e-8, 1e-6, 1e-4, 1e-2, 1e2]  # other doses, on defences that hold at dose one
+HOLD = ("spread start", "guard, even lag")
+
+
+def shielded(seed):
+    """The error at lags 2 to 39 under each defence, without and with the special sequence.
+
+    And, for those that HOLD, under each of ATTACKS.
+    """
+    setting, rows = TheoremSetting(**SHIELDED), []
+    cases = [(defence, special, 1.0) for defence in FLOW_DEFENCES for special in (0, 1)]
+    cases += [(defence, 1, dose) for defence in HOLD for dose in ATTACKS]
+    for defence, special, dose in cases:
+        attacked = replace(setting, dose=dose)
+        a, finished = defended_limit(attacked, seed, special, defence)
+        row = {
+            "seed": seed,
+            "defence": defence,
+            "special": COLUMNS[special],
+            "dose": dose,
+        }
+        rows.append(row | {"error": setting.error(a, 40, first=2), "finished": finished})
+    return pa.Table.from_pylist(rows)
+
+
+def shields():
+    """Defences in Theorem 1's setting over 256 random starts, on all cores."""
+    key = results.make_key(
+        "protection.flow",
+        settings=SHIELDED | {"attacks": ATTACKS, "hold": HOLD},
+        seeds=[0, "to", 255],
+        rule="near tie; spread",
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            return pa.concat_tables(pool.map(shielded, range(256), chunksize=4))
+
+    return key, compute
+
+
+SIZES = [0.1, 1.0, 10.0]  # of special sequences, against the trained defence that holds
+
+
+def defended(name):
+    """A trained row under each defence over 256 seeds; for the standalone one, attacks on one."""
+    first = min(paper.setting(name)["released_seeds"])
+    key = Experiment.of(name).key(f"protection.{name}", [first, "to", first + 255])
+    cases = [(defence, column, {}) for defence in DEFENCES for column in COLUMNS]
+    if not name.endswith("mlp"):
+        attacks = itertools.product(range(paper.setting(name)["kappa"]), SIZES)
+        cases += [("spread start", "with", {"special_lags": [lag], "special_scale": size})
+                  for lag, size in attacks]  # fmt: skip
+
+    def compute():
+        tables = []
+        for defence, column, attack in cases:
+            seeds = range(first, first + 256)
+            student, run, error, beyond = train_defended(name, seeds, column, defence, **attack)
+            lag = attack.get("special_lags", [None])[0]
+            rows = {"defence": [defence] * 256, "special": [column] * 256, "seed": list(seeds)}
+            rows |= {"lag": pa.array([lag] * 256, pa.int32())}
+            rows |= {"size": [attack.get("special_scale", 1.0)] * 256}
+            rows |= {"error": error.astype("float32"), "beyond": beyond.astype("float32")}
+            rows |= {"finished": run.finished, "iterations": run.iterations}
+            rows |= {"largest": abs(abc(student)[0]).max(axis=0).astype("float32")}
+            tables.append(pa.table(rows))
+        return pa.concat_tables(tables)
+
+    return key | {"settings": key["settings"] | {"defences": list(DEFENCES)}}, compute
 
 
 def stored_sweep(sweep, suffix, where):
@@ -287,6 +505,12 @@ def everything(where="cores"):
     yield from responses(where)
     yield doses()
     yield starts_of_many_laws()
+    yield joint()
+    yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
+    yield all_lags()
+    yield bridge()
+    yield shields()
+    yield from (defended(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     for table in ("table1", "table2"):
         yield theorem_row(table)
     for name in paper.trained_rows():

@@ -1,0 +1,178 @@
+"""What may protect a student from clean-label poison: training changed in one way at a time.
+
+In Theorem 1's setting gradient flow is changed (`ChangedFlow`); in the paper's trained rows the
+start, the data, the stop or the parametrization (`DEFENCES`, `train_defended`).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from support.datasets import labelled, spikes
+from support.experiments import HORIZON, near_tie
+from support.flow import GradientFlow, divided_differences
+from support.layers import DiagonalSSM, ReluNetwork, Student
+from support.trained import Experiment
+from support.training import sequence_loss, train
+
+__all__ = ["DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_limit", "gradient_shares"]
+__all__ += ["spread", "train_defended"]
+
+
+class ChangedFlow(GradientFlow):
+    """Gradient flow of A, B and C at ones, with at most one of three changes.
+
+    `decay` adds weight decay, -decay A, to the velocity; `exponential` trains log A in place of A,
+    for which da/dt is a^2 times what it was; `centered` takes the mean of the velocity away.
+    """
+
+    def __init__(self, data, decay=0.0, exponential=False, centered=False):
+        super().__init__(data)
+        self.decay, self.exponential, self.centered = decay, exponential, centered
+
+    def velocity(self, a):
+        v = super().velocity(a) * (a**2 if self.exponential else 1) - self.decay * a
+        return v - v.mean() if self.centered else v
+
+    def jacobian(self, a):
+        J, v = super().jacobian(a), super().velocity(a)
+        if self.exponential:
+            J = a[:, None] ** 2 * J + np.diag(2 * a * v)
+        J = J - self.decay * np.eye(len(a))
+        return J - J.mean(axis=0) if self.centered else J
+
+    def _gap_velocity(self, y):
+        a = np.r_[y[0], y[0] - y[1:]]
+        gamma = self._gamma(self._residuals(a)[0])
+        if self.exponential:
+            gamma = np.r_[0.0, 0.0, gamma]  # a^2 times the polynomial
+        dy = y * (divided_differences(gamma, a) - self.decay)
+        dy[0] = self.velocity(a)[0]
+        return dy
+
+
+def spread(seed, d, decades=3.0):
+    """A start's shape, largest first: d numbers log-uniform over so many decades, the first one."""
+    exponents = np.sort(np.random.default_rng(seed).uniform(0, decades, d - 1))
+    return np.r_[1.0, 10.0**-exponents]
+
+
+# What is changed in gradient flow: data (the baseline's weight; the lag that a guard looks at, with
+# the baseline's square sum), the start, or the flow itself, from the start or after the fit.
+FLOW_DEFENCES = {
+    "none": {},
+    "1000 times the baseline": {"dose": 1e-3},
+    "mean of the gradient removed": {"flow": {"centered": True}},
+    "weight decay": {"flow": {"decay": 1e-6}},
+    "weight decay after the fit": {"after": 1e-3},
+    "spread start": {"spread": True},
+    "log A trained": {"flow": {"exponential": True}},
+    "guard, odd lag": {"guard": 3},
+    "guard, even lag": {"guard": 4},
+}
+
+
+def defended_limit(setting, seed, special, defence, rtol=1e-8):
+    """Where the flow ends from a start (near tie, or spread) under one of FLOW_DEFENCES.
+
+    `setting` is a TheoremSetting, whose dose and lag are the attacker's; `special` says whether the
+    special sequence is there. Returns A, [d], and whether the flow finished.
+    """
+    change = FLOW_DEFENCES[defence]
+    setting = replace(setting, dose=setting.dose * change.get("dose", 1.0))
+    data = setting.training_sets()[special]
+    if "guard" in change:
+        place = setting.kappa - change["guard"]
+        guard = spikes([np.sqrt(setting.P)], place, setting.kappa)
+        data = data + labelled(guard, setting.teacher)
+    shape = spread(seed, setting.d) if "spread" in change else near_tie(seed, setting.d)
+    decay = change.get("flow", {}).get("decay", 0.0)
+    options = {"rtol": rtol, "max_steps": 3000}
+    options |= {"loss_below": 0.0 if decay else max(1e-20 * min(setting.dose, 1.0), 1e-30)}
+    horizon = 1e3 / decay if decay else HORIZON
+    flow = ChangedFlow(data, **change.get("flow", {}))
+    end = flow.integrate(setting.sd_A * shape, horizon, **options)
+    if "after" in change:
+        decay = change["after"]
+        late = ChangedFlow(data, decay=decay)
+        end = late.integrate(end.limit, 1e2 / decay, rtol, 0.0, max_steps=3000)
+    return end.limit, end.finished
+
+
+def gradient_shares(inputs, labels, answers):
+    """Each sequence's share of gamma^(0), in absolute value, before training: [n, ...] to [n, ...].
+
+    `inputs` [n, kappa, ...]; `answers` are what the student says at its start, [n, ...]. A sequence
+    whose next-to-last entry is zero has none (Equation (8)).
+    """
+    part = abs((labels - answers) * inputs[:, -2])
+    return part / part.sum(axis=0)
+
+
+# What is changed in a trained row; names as the page shows them.
+DEFENCES = {
+    "none": {},
+    "ten times the baseline": {"baseline": 10},
+    "stop at a hundredth of the loss": {"fit": 0.01},
+    "spread start": {"spread": True},
+    "weight decay": {"decay": 1e-5},
+    "A = exp(-exp)": {"stable": True},
+    "ten guards": {"guards": 10},
+}
+
+
+LEAST = 1e-3  # of an entry that exp(-exp) is to represent; some of the network's start below
+
+
+def _defended_start(experiment, seeds, change):
+    """The students as they start."""
+    a, b, c, kernels = experiment.start(seeds)
+    if change.get("spread"):
+        a = a.max(axis=0) * np.stack([spread(seed, len(a)) for seed in seeds], axis=-1)
+    stable = change.get("stable", False)
+    a = np.clip(a, LEAST, None) if stable else a
+    options = {"released": experiment.rule == "released", "dtype": experiment.precision}
+    a = np.log(-np.log(a)) if stable else a
+    head = ReluNetwork(kernels, experiment.folded, dtype=experiment.precision) if kernels else None
+    return Student(DiagonalSSM(a, b, c, stable=stable, **options), head)
+
+
+def train_defended(name, seeds, column, defence, most=100_000, **options):
+    """Train a row's students, without or with special sequences, under one of DEFENCES.
+
+    `options` are those of `Experiment.of`: what the attacker may choose. Returns the students,
+    their Run, and their errors [members], over all lags and beyond the training length. Guards are
+    clean-labelled sequences all of whose entries are standard normal. The stop loss is asked of
+    baseline and guards, whatever the special sequences do.
+    """
+    change = DEFENCES[defence]
+    own = Experiment.of(name).setting
+    more = {"n_baseline": own["n_baseline"] * change["baseline"]} if "baseline" in change else {}
+    folded = {"folded": True} if "width" in own else {}
+    experiment = Experiment.of(name, **more, **folded, **options)
+    x, guards = experiment.sequences(seeds, column), change.get("guards", 0)
+    drawn = [
+        np.random.default_rng([seed, 3]).standard_normal((guards, x.shape[1])) for seed in seeds
+    ]
+    x = np.concatenate([np.stack(drawn, axis=-1).astype(x.dtype), x])
+    trusted = guards + experiment.setting["n_baseline"]
+    decay = change.get("decay", 0.0)
+    student = _defended_start(experiment, seeds, change)
+    run = train(
+        student,
+        sequence_loss(x, experiment.answers(x)),
+        rule=experiment.rule,
+        rate=experiment.setting["lr"][column],
+        stop_loss=experiment.stop_loss * change.get("fit", 1.0) * trusted / len(x),
+        extra=experiment.further(column),
+        most=most,
+        project=(lambda names, values: _decayed(values, decay)) if decay else None,
+        chunk=64 if folded else 256,
+        progress=False,
+    )
+    errors = (experiment.errors(student, seeds, first) for first in (0, x.shape[1]))
+    return student, run, *errors
+
+
+def _decayed(values, decay):
+    return [value * (1 - decay) for value in values]

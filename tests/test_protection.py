@@ -1,0 +1,124 @@
+"""What protects: changed flows against their definitions, defended training against the plain."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from support.datasets import spikes
+from support.experiments import TheoremSetting, near_tie
+from support.infinite import on_infinitely_many
+from support.layers import DiagonalSSM, Student
+from support.protection import (
+    DEFENCES,
+    FLOW_DEFENCES,
+    ChangedFlow,
+    defended_limit,
+    gradient_shares,
+    spread,
+    train_defended,
+)
+from support.trained import Experiment, abc
+from support.training import sequence_loss, train
+
+SETTING = TheoremSetting(7, 8, 1e-3, 5)
+S_1, S_2 = SETTING.training_sets()
+CHANGES = [{"decay": 0.1}, {"exponential": True}, {"centered": True}]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_a_changed_flow_is_consistent(change):
+    flow, a, step = ChangedFlow(S_2, **change), np.random.default_rng(0).uniform(0.1, 0.9, 8), 1e-6
+    slopes = [
+        (flow.velocity(a + step * e) - flow.velocity(a - step * e)) / 2 / step for e in np.eye(8)
+    ]
+    np.testing.assert_allclose(flow.jacobian(a), np.transpose(slopes), atol=1e-7)
+    v, dy = flow.velocity(a), flow._gap_velocity(np.r_[a[0], a[0] - a[1:]])
+    np.testing.assert_allclose(dy, np.r_[v[0], v[0] - v[1:]], atol=1e-12)
+
+
+def test_the_changes_are_what_they_say():
+    a = np.random.default_rng(1).uniform(0.1, 0.9, 8)
+    plain = ChangedFlow(S_2).velocity(a)
+    np.testing.assert_allclose(ChangedFlow(S_2, decay=0.1).velocity(a), plain - 0.1 * a)
+    np.testing.assert_allclose(ChangedFlow(S_2, centered=True).velocity(a), plain - plain.mean())
+    # the flow of v = log a, by another integrator
+    small, flow = 0.1 * near_tie(0, 8), ChangedFlow(S_2, exponential=True)
+    path = flow.integrate(small, 0.05, 1e-10)
+    logs = solve_ivp(lambda t, v: np.exp(v) * ChangedFlow(S_2).velocity(np.exp(v)), (0, 0.05),
+                     np.log(small), rtol=1e-10, atol=1e-12).y[:, -1]  # fmt: skip
+    np.testing.assert_allclose(path.limit, np.exp(logs), rtol=1e-7)
+
+
+def test_no_defence_is_the_flow_itself():
+    start = SETTING.sd_A * near_tie(3, 8)
+    for special, limit in enumerate(SETTING.limits(start[:, None])):
+        a, finished = defended_limit(SETTING, 3, special, "none")
+        assert finished
+        np.testing.assert_allclose(a, limit[:, 0], atol=1e-5)  # 1e-8 a step
+
+
+@pytest.mark.parametrize(
+    "defence", ["log A trained", "guard, even lag", "weight decay after the fit"]
+)
+def test_what_is_proved_to_protect_does(defence):
+    assert defence in FLOW_DEFENCES
+    poisoned, _ = defended_limit(SETTING, 3, 1, "none")
+    a, _ = defended_limit(SETTING, 3, 1, defence)
+    assert SETTING.error(poisoned, 40, first=2) > 0.1
+    assert SETTING.error(a, 40, first=2) < 1e-3  # decay leaves an error of its own size
+
+
+def test_weight_decay_from_the_start_stops_the_clean_student_only():
+    clean, poisoned = (defended_limit(SETTING, 3, special, "weight decay")[0] for special in (0, 1))
+    assert SETTING.error(clean, 40, first=2) > 0.99 and SETTING.error(poisoned, 40, first=2) < 0.01
+
+
+def test_a_spread_start_is_in_order_and_spread():
+    shape = spread(5, 8)
+    assert shape[0] == 1 and np.all(np.diff(shape) <= 0) and shape[-1] >= 1e-3
+    gaps = [1 - spread(seed, 8)[1] for seed in range(500)]
+    assert 0.2 < np.median(gaps) < 0.8  # 1 - 10^(-3 u), u the least of seven uniform numbers
+
+
+def test_shares_are_of_the_next_to_last_entry():
+    inputs = np.concatenate([spikes([1.0, 2.0], 1, 4), spikes([1.0, 3.0], 3, 4)])
+    shares = gradient_shares(inputs, np.array([1.0, 2.0, 1.0, 3.0]), np.zeros(4))
+    np.testing.assert_allclose(shares, [0, 0, 0.1, 0.9])
+
+
+def test_without_a_defence_training_is_the_paper_s():
+    error = Experiment.of("table1.ssm_beyond").train([200, 201], "without", most=3000).errors
+    _, _, again, _ = train_defended("table1.ssm_beyond", [200, 201], "without", "none", most=3000)
+    np.testing.assert_allclose(again, error, rtol=1e-5)
+
+
+@pytest.mark.parametrize("defence", [d for d in DEFENCES if d != "none"])
+def test_every_defence_changes_something(defence):
+    student, _, error, _ = train_defended("table1.ssm_beyond", [200], "with", defence, most=2000)
+    _, _, other, _ = train_defended("table1.ssm_beyond", [200], "with", "none", most=2000)
+    assert np.isfinite(error).all() and (error != other).any()
+    if defence == "A = exp(-exp)":
+        assert abc(student)[0].min() > 0 and abc(student)[0].max() < 1
+
+
+def test_a_stable_layer_learns_nu():
+    a = np.array([[0.5], [0.1]])
+    layer = DiagonalSSM(np.log(-np.log(a)), a, a, stable=True, dtype="float64")
+    plain = DiagonalSSM(a, a, a, dtype="float64")
+    np.testing.assert_allclose(layer.impulse_response(5), plain.impulse_response(5), rtol=1e-12)
+    student = Student(layer)
+    assert student.kind != Student(plain).kind
+    np.testing.assert_array_equal(abc(student.take([0]))[0], abc(student)[0])
+
+
+def test_infinitely_many_sequences_are_a_few_with_the_same_moments():
+    experiment, seeds = Experiment.of("table1.ssm_beyond", precision="float64"), [200, 201]
+    few = np.sqrt(2) * np.concatenate([np.eye(6)[[0, 1, 4]], np.zeros((1, 6))])[..., None]
+    for most, rtol in ((300, 1e-9), (3000, 1e-2)):  # later an oscillation magnifies rounding
+        run, student = on_infinitely_many(experiment, seeds, 0.0, 0.5, 1e-2, most=most)
+        again = experiment.student(seeds)
+        options = {"stop_loss": 0.005, "extra": experiment.further("with"), "most": most}
+        loss = sequence_loss(few, experiment.answers(few))
+        other = train(again, loss, rule=experiment.rule, rate=0.01, **options)
+        assert np.all(run.stop == other.stop) and np.all((run.stop > 0) == (most == 3000))
+        np.testing.assert_allclose(abc(student)[0], abc(again)[0], rtol=rtol)
