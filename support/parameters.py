@@ -198,11 +198,14 @@ CHAPTERS = {
         _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
     ),
     "infinite-data": (
-        _integer("kappa", 5, "training length of the first figure", 3, 9),
-        _integers("poles", [9, 5], "the teacher's poles in tenths, each once", -9, 10, 4),
+        _integers("poles", [9, 5], "the teacher's poles, in tenths, no two alike", -9, 10, 4),
         _integer("d", 8, "dimension of the student", 4, 12),
         _integer("seed", 0, "seed of the random starts and of the sample", 0, 2**32 - 1),
         _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
+    ),
+    "what-protects": (
+        _integer("seed", 0, "seed of the random samples", 0, 2**32 - 1),
+        _integer("sample", 2, "how many of the stored starts are run again", 1, 16),
     ),
     "errata": CASE,
     "statements": (
@@ -223,6 +226,9 @@ CHAPTERS = {
 
 # What one parameter asks of another: chapter -> (name, allowed, condition on all of them).
 RELATIONS = {
+    "infinite-data": (
+        ("poles", "no two alike", lambda p: len(set(p["poles"])) == len(p["poles"])),
+    ),
     "setup": (("d", "an integer above kappa = {kappa}", lambda p: p["d"] > p["kappa"]),),
     "theorem-1": (
         (

@@ -4,19 +4,20 @@ In Theorem 1's setting gradient flow is changed (`ChangedFlow`); in the paper's 
 start, the data, the stop or the parametrization (`DEFENCES`, `train_defended`).
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from support.datasets import labelled, spikes
-from support.experiments import HORIZON, near_tie
+from support.experiments import near_tie
 from support.flow import GradientFlow, divided_differences
 from support.layers import DiagonalSSM, ReluNetwork, Student
 from support.trained import Experiment
 from support.training import sequence_loss, train
 
-__all__ = ["DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_limit", "gradient_shares"]
-__all__ += ["spread", "train_defended"]
+__all__ = ["ATTACKS", "DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_limit"]
+__all__ += ["flip_dose", "gradient_shares", "sequence", "spread", "train_defended"]
+
+
+FOREVER, MOST_STEPS = 1e30, 2000  # where a flow that finds no zero loss is given up
 
 
 class ChangedFlow(GradientFlow):
@@ -57,8 +58,24 @@ def spread(seed, d, decades=3.0):
     return np.r_[1.0, 10.0**-exponents]
 
 
-# What is changed in gradient flow: data (the baseline's weight; the lag that a guard looks at, with
-# the baseline's square sum), the start, or the flow itself, from the start or after the fit.
+# One clean-labelled sequence each, its entries by lag. "flip" has a negative label and pushes every
+# entry of a small start below zero, where -e_j fits it as e_j does; "mixture" is fitted by students
+# without negative entries, too, that are not e_j.
+ATTACKS = {
+    "theorem": {1: 1.0},
+    "flip": {1: 1.0, 2: -1.0, 3: -1.0},
+    "mixture": {1: 1.0, 2: -3.2, 3: 2.5},
+}
+
+
+def sequence(entries, kappa, square_sum):
+    """A sequence, [1, kappa], with these entries by lag, scaled to the square sum."""
+    x = sum(spikes([value], kappa - lag, kappa) for lag, value in entries.items())
+    return x * np.sqrt(square_sum / np.sum(x**2))
+
+
+# What is changed in gradient flow: data (the dose; clean guards, by the lag that they look at, each
+# with the baseline's square sum), the start, or the flow itself, from the start or after the fit.
 FLOW_DEFENCES = {
     "none": {},
     "1000 times the baseline": {"dose": 1e-3},
@@ -67,36 +84,46 @@ FLOW_DEFENCES = {
     "weight decay after the fit": {"after": 1e-3},
     "spread start": {"spread": True},
     "log A trained": {"flow": {"exponential": True}},
-    "guard, odd lag": {"guard": 3},
-    "guard, even lag": {"guard": 4},
+    "guard at lag 3": {"guards": (3,)},
+    "guard at lag 4": {"guards": (4,)},
+    "guards at lags 3 and 4": {"guards": (3, 4)},
 }
 
 
-def defended_limit(setting, seed, special, defence, rtol=1e-8):
+def defended_limit(setting, seed, attack, dose, defence, rtol=1e-6):
     """Where the flow ends from a start (near tie, or spread) under one of FLOW_DEFENCES.
 
-    `setting` is a TheoremSetting, whose dose and lag are the attacker's; `special` says whether the
-    special sequence is there. Returns A, [d], and whether the flow finished.
+    `setting` is a TheoremSetting; `attack` one of ATTACKS, with `dose` times the baseline's square
+    sum, or None. Returns A, [d], and whether the flow finished.
     """
-    change = FLOW_DEFENCES[defence]
-    setting = replace(setting, dose=setting.dose * change.get("dose", 1.0))
-    data = setting.training_sets()[special]
-    if "guard" in change:
-        place = setting.kappa - change["guard"]
-        guard = spikes([np.sqrt(setting.P)], place, setting.kappa)
-        data = data + labelled(guard, setting.teacher)
+    change, kappa = FLOW_DEFENCES[defence], setting.kappa
+    data, _ = setting.training_sets()
+    added = [sequence({lag: 1.0}, kappa, setting.P) for lag in change.get("guards", ())]
+    if attack is not None:
+        dose = dose * change.get("dose", 1.0)
+        added.append(sequence(ATTACKS[attack], kappa, dose * setting.P))
+    for x in added:
+        data = data + labelled(x, setting.teacher)
     shape = spread(seed, setting.d) if "spread" in change else near_tie(seed, setting.d)
-    decay = change.get("flow", {}).get("decay", 0.0)
-    options = {"rtol": rtol, "max_steps": 3000}
-    options |= {"loss_below": 0.0 if decay else max(1e-20 * min(setting.dose, 1.0), 1e-30)}
-    horizon = 1e3 / decay if decay else HORIZON
     flow = ChangedFlow(data, **change.get("flow", {}))
-    end = flow.integrate(setting.sd_A * shape, horizon, **options)
+    below = 0.0 if flow.decay else 1e-18 * min(dose, 1.0)
+    horizon = 1e3 / flow.decay if flow.decay else FOREVER
+    end = flow.integrate(setting.sd_A * shape, horizon, rtol, below, max_steps=MOST_STEPS)
     if "after" in change:
         decay = change["after"]
         late = ChangedFlow(data, decay=decay)
-        end = late.integrate(end.limit, 1e2 / decay, rtol, 0.0, max_steps=3000)
+        end = late.integrate(end.limit, 1e2 / decay, rtol, 0.0, max_steps=MOST_STEPS)
     return end.limit, end.finished
+
+
+def flip_dose(start, kappa):
+    """The dose from which a flip turns every entry of a small start: of S_1's pull on the largest.
+
+    Near zero the velocity is (kappa - 1) a^(kappa-2) - dose/3, in units in which S_1's loss is
+    (1 - sum_j a_j^(kappa-1))^2 / 2; the flip's first entry and its label are a third of its square
+    sum each.
+    """
+    return 3 * (kappa - 1) * np.max(start) ** (kappa - 2)
 
 
 def gradient_shares(inputs, labels, answers):
@@ -118,6 +145,7 @@ DEFENCES = {
     "weight decay": {"decay": 1e-5},
     "A = exp(-exp)": {"stable": True},
     "ten guards": {"guards": 10},
+    "spread start, ten guards": {"spread": True, "guards": 10},
 }
 
 

@@ -72,6 +72,9 @@ OTHERS = {
         {"kappa": 9, "d": 10, "alpha": 5e-3, "zeta": 1e-4, "seed": 1, "sample": 1}
     ],
     "poisoned-set": [{"seed": 3, "sample": 1}],
+    "learned-ends": [{"kappa": 9, "d": 10, "alpha": 1e-2, "seed": 1, "sample": 1}],
+    "infinite-data": [{"poles": [10], "d": 6, "seed": 3, "sample": 1}],
+    "what-protects": [{"seed": 3, "sample": 1}],
     "errata": [{"kappa": 13, "d": 20, "seed": 4}],
     "statements": [{"show": "checked"}],
     "reproducibility-notes": [{"seed": 7}],

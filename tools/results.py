@@ -27,12 +27,21 @@ from support.dose import (
     turning_dose,
 )
 from support.experiments import HORIZON, RULES, TheoremSetting, near_tie
+from support.flow import GradientFlow
 from support.infinite import on_infinitely_many
 from support.joint import JointFlow
 from support.observe import effective_rank
 from support.panels import GRID, large_entries, panels, watched
 from support.paper import COLUMNS
-from support.protection import DEFENCES, FLOW_DEFENCES, defended_limit, train_defended
+from support.protection import (
+    ATTACKS,
+    DEFENCES,
+    FLOW_DEFENCES,
+    defended_limit,
+    flip_dose,
+    sequence,
+    train_defended,
+)
 from support.ssm import SSM, generalization_error
 from support.sweeps import Sweep, run
 from support.trained import RELEASED, TEXT, Experiment, abc, cells, rounded
@@ -376,7 +385,8 @@ def bridge():
             run, student = on_infinitely_many(experiment, seeds, population, special, fit)
             rows = {"population": population, "special": special, "fit": fit}
             rows = {k: [v] * len(seeds) for k, v in rows.items()} | {"seed": list(seeds)}
-            rows |= {"error": experiment.errors(student, seeds), "finished": run.finished}
+            rows |= {"error": experiment.errors(student, seeds)}
+            rows |= {"stop": run.stop, "finished": run.finished}
             rows |= {"beyond": experiment.errors(student, seeds, experiment.setting["kappa"])}
             a, b, c = abc(student)
             rows |= {"largest": abs(a).max(axis=0), "effective_rank": effective_rank(a)}
@@ -388,38 +398,57 @@ def bridge():
 
 
 SHIELDED = {"kappa": 7, "d": 8, "sd_A": 1e-3, "diff_exponent": 5}
-ATTACKS = [1e-8, 1e-6, 1e-4, 1e-2, 1e2]  # other doses, on defences that hold at dose one
-HOLD = ("spread start", "guard, even lag")
+HOLD = (  # against Theorem 1's poison; what else is tried on them
+    "weight decay after the fit", "spread start", "log A trained", "guard at lag 4",
+    "guards at lags 3 and 4",
+)  # fmt: skip
+TRIED = [("flip", 0.01), ("mixture", 10.0)]
+DOSES = [1e-6, 1e-4, 1e-2, 1e2]  # of Theorem 1's poison, on spread starts
 
 
 def shielded(seed):
-    """The error at lags 2 to 39 under each defence, without and with the special sequence.
-
-    And, for those that HOLD, under each of ATTACKS.
-    """
+    """The error at lags 1 to 39 under each defence, without attack and with some."""
     setting, rows = TheoremSetting(**SHIELDED), []
-    cases = [(defence, special, 1.0) for defence in FLOW_DEFENCES for special in (0, 1)]
-    cases += [(defence, 1, dose) for defence in HOLD for dose in ATTACKS]
-    for defence, special, dose in cases:
-        attacked = replace(setting, dose=dose)
-        a, finished = defended_limit(attacked, seed, special, defence)
-        row = {
-            "seed": seed,
-            "defence": defence,
-            "special": COLUMNS[special],
-            "dose": dose,
-        }
-        rows.append(row | {"error": setting.error(a, 40, first=2), "finished": finished})
+    cases = [
+        (defence, *attack)
+        for defence in FLOW_DEFENCES
+        for attack in ((None, 1.0), ("theorem", 1.0))
+    ]
+    cases += [(defence, *attack) for defence in HOLD for attack in TRIED]
+    cases += [("spread start", "theorem", dose) for dose in DOSES]
+    for defence, attack, dose in cases:
+        a, finished = defended_limit(setting, seed, attack, dose, defence)
+        errors = {f"error_{first}": setting.error(a, 40, first=first) for first in (1, 2)}
+        row = {"seed": seed, "defence": defence, "attack": attack or "", "dose": dose}
+        rows.append(row | errors | {"finished": finished})
     return pa.Table.from_pylist(rows)
 
 
-def shields():
-    """Defences in Theorem 1's setting over 256 random starts, on all cores."""
+FLIPS = [0.5, 0.9, 1.1, 2.0, 1e3, 1e6, 1e9]  # doses, over the flip dose of each start
+LAWS = ("uniform", "near tie")
+
+
+def flipped(seed):
+    """The error at lags 1 to 39 of the flow under S_1 and a flip, by law of the start and dose."""
+    setting, rows = TheoremSetting(**SHIELDED), []
+    data, _ = setting.training_sets()
+    for law, factor in itertools.product(LAWS, FLIPS):
+        start = setting.start(seed, law)
+        dose = factor * flip_dose(start, setting.kappa)
+        flip = labelled(sequence(ATTACKS["flip"], setting.kappa, dose * setting.P), setting.teacher)
+        end = GradientFlow(data + flip).integrate(start, HORIZON, 1e-8, max(1e-18 * dose, 1e-30))
+        row = {"seed": seed, "law": law, "factor": factor, "dose": dose, "finished": end.finished}
+        rows.append(row | {"error": setting.error(end.limit, 40, first=1)})
+    return pa.Table.from_pylist(rows)
+
+
+def over_starts(name, function, more):
+    """(key, function that computes) of what `function` gives for 256 starts, on all cores."""
     key = results.make_key(
-        "protection.flow",
-        settings=SHIELDED | {"attacks": ATTACKS, "hold": HOLD},
+        name,
+        settings=SHIELDED | more,
         seeds=[0, "to", 255],
-        rule="near tie; spread",
+        rule="near tie; spread; uniform",
         precision="float64",
         device="cpu",
         libraries=["numpy", "scipy"],
@@ -427,23 +456,23 @@ def shields():
 
     def compute():
         with ProcessPoolExecutor() as pool:
-            return pa.concat_tables(pool.map(shielded, range(256), chunksize=4))
+            return pa.concat_tables(pool.map(function, range(256), chunksize=4))
 
     return key, compute
 
 
-SIZES = [0.1, 1.0, 10.0]  # of special sequences, against the trained defence that holds
+SIZES = [0.1, 1.0, 10.0]  # of special sequences at any lag, against the defences that hold
 
 
 def defended(name):
-    """A trained row under each defence over 256 seeds; for the standalone one, attacks on one."""
+    """A trained row under each defence over 256 seeds; for the standalone one, attacks on some."""
     first = min(paper.setting(name)["released_seeds"])
     key = Experiment.of(name).key(f"protection.{name}", [first, "to", first + 255])
     cases = [(defence, column, {}) for defence in DEFENCES for column in COLUMNS]
     if not name.endswith("mlp"):
-        attacks = itertools.product(range(paper.setting(name)["kappa"]), SIZES)
-        cases += [("spread start", "with", {"special_lags": [lag], "special_scale": size})
-                  for lag, size in attacks]  # fmt: skip
+        attacks = itertools.product(("spread start", "spread start, ten guards"), range(6), SIZES)
+        cases += [(defence, "with", {"special_lags": [lag], "special_scale": size})
+                  for defence, lag, size in attacks]  # fmt: skip
 
     def compute():
         tables = []
@@ -509,7 +538,8 @@ def everything(where="cores"):
     yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     yield all_lags()
     yield bridge()
-    yield shields()
+    yield over_starts("protection.flip", flipped, {"factors": FLIPS, "laws": LAWS})
+    yield over_starts("protection.flow", shielded, {"hold": HOLD, "tried": TRIED, "doses": DOSES})
     yield from (defended(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     for table in ("table1", "table2"):
         yield theorem_row(table)
