@@ -17,7 +17,7 @@ __all__ = ["ATTACKS", "DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_limi
 __all__ += ["flip_dose", "gradient_shares", "sequence", "spread", "train_defended"]
 
 
-FOREVER, MOST_STEPS = 1e16, 2000  # where a flow that finds no zero loss is given up
+FOREVER, MOST_STEPS = 1e13, 2000  # where a flow that finds no zero loss is given up
 
 
 class ChangedFlow(GradientFlow):

@@ -244,6 +244,25 @@ def starts_of_many_laws():
     return key, compute
 
 
+def over_starts(name, function, settings, rule):
+    """(key, function that computes) of the tables `function` gives for 256 starts, on all cores."""
+    key = results.make_key(
+        name,
+        settings=settings,
+        seeds=[0, "to", 255],
+        rule=rule,
+        precision="float64",
+        device="cpu",
+        libraries=["numpy", "scipy"],
+    )
+
+    def compute():
+        with ProcessPoolExecutor() as pool:
+            return pa.concat_tables(pool.map(function, range(256), chunksize=4))
+
+    return key, compute
+
+
 RATES = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)  # of B and C, over that of A
 JOINT = {"kappa": 7, "d": 8, "sd_A": 1e-3, "diff_exponent": 5}
 
@@ -257,25 +276,6 @@ def joint_limits(seed):
             end = JointFlow(data, rate).limit(start, HORIZON, rtol=1e-9)
             rows.append({"seed": seed, "rate": rate, "special": column, **vars(end)})
     return pa.Table.from_pylist(rows)
-
-
-def joint():
-    """Limits of A, B and C learned together over 256 random starts, on all cores."""
-    key = results.make_key(
-        "joint",
-        settings=JOINT | {"rates": RATES},
-        seeds=[0, "to", 255],
-        rule="near tie",
-        precision="float64",
-        device="cpu",
-        libraries=["numpy", "scipy"],
-    )
-
-    def compute():
-        with ProcessPoolExecutor() as pool:
-            return pa.concat_tables(pool.map(joint_limits, range(256), chunksize=4))
-
-    return key, compute
 
 
 # Beyond the paper: what is large in the special sequences, by how much, and how many there are.
@@ -344,25 +344,6 @@ def from_moments(seed):
             beyond = generalization_error(student, teacher, 40, first=kappa)
             rows.append(row | {"beyond": beyond, "loss": end.loss, "finished": end.finished})
     return pa.Table.from_pylist(rows)
-
-
-def all_lags():
-    """The joint flow on infinitely many sequences, for teachers of dimension one to four."""
-    key = results.make_key(
-        "infinite.lags",
-        settings=MOMENTS,
-        seeds=[0, "to", 255],
-        rule="uniform",
-        precision="float64",
-        device="cpu",
-        libraries=["numpy", "scipy"],
-    )
-
-    def compute():
-        with ProcessPoolExecutor() as pool:
-            return pa.concat_tables(pool.map(from_moments, range(256), chunksize=4))
-
-    return key, compute
 
 
 BRIDGE = {
@@ -442,25 +423,6 @@ def flipped(seed):
     return pa.Table.from_pylist(rows)
 
 
-def over_starts(name, function, more):
-    """(key, function that computes) of what `function` gives for 256 starts, on all cores."""
-    key = results.make_key(
-        name,
-        settings=SHIELDED | more,
-        seeds=[0, "to", 255],
-        rule="near tie; spread; uniform",
-        precision="float64",
-        device="cpu",
-        libraries=["numpy", "scipy"],
-    )
-
-    def compute():
-        with ProcessPoolExecutor() as pool:
-            return pa.concat_tables(pool.map(function, range(256), chunksize=4))
-
-    return key, compute
-
-
 SIZES = [0.1, 1.0, 10.0]  # of special sequences at any lag, against the defences that hold
 
 
@@ -534,12 +496,14 @@ def everything(where="cores"):
     yield from responses(where)
     yield doses()
     yield starts_of_many_laws()
-    yield joint()
+    yield over_starts("joint", joint_limits, JOINT | {"rates": RATES}, "near tie")
     yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
-    yield all_lags()
+    yield over_starts("infinite.lags", from_moments, MOMENTS, "uniform")
     yield bridge()
-    yield over_starts("protection.flip", flipped, {"factors": FLIPS, "laws": LAWS})
-    yield over_starts("protection.flow", shielded, {"hold": HOLD, "tried": TRIED, "doses": DOSES})
+    flips = SHIELDED | {"factors": FLIPS, "laws": LAWS}
+    yield over_starts("protection.flip", flipped, flips, LAWS)
+    shields = SHIELDED | {"hold": HOLD, "tried": TRIED, "doses": DOSES}
+    yield over_starts("protection.flow", shielded, shields, "near tie; spread")
     yield from (defended(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     for table in ("table1", "table2"):
         yield theorem_row(table)
