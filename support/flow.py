@@ -84,12 +84,14 @@ class GradientFlow:
         dy[0] = vander[0, :-1] @ gamma
         return dy
 
-    def integrate(self, start, horizon, rtol=1e-10, loss_below=1e-20, max_steps=100_000):
+    def integrate(
+        self, start, horizon, rtol=1e-10, loss_below=1e-20, max_steps=100_000, give_up=False
+    ):
         """The trajectory from `start` [d], by LSODA with the exact Jacobian, in gap coordinates.
 
         Stops where the loss falls below `loss_below`; unfinished at `horizon` (time) or after
         `max_steps`. Reports the solver's own steps. Raises ValueError for a horizon that is not
-        positive, RuntimeError where the solver fails.
+        positive, RuntimeError where the solver fails, unless it is to `give_up` there, unfinished.
         """
         if not horizon > 0:
             raise ValueError(f"horizon = {horizon}; allowed: a positive time")
@@ -118,6 +120,8 @@ class GradientFlow:
         while solver.status == "running" and losses[-1] >= loss_below and len(times) <= max_steps:
             message = solver.step()
             if solver.status == "failed":
+                if give_up:
+                    break
                 raise RuntimeError(f"LSODA stopped at t = {solver.t:.3e}: {message}")
             times.append(solver.t)
             points.append(whole(solver.y))

@@ -13,11 +13,11 @@ from support.layers import DiagonalSSM, ReluNetwork, Student
 from support.trained import Experiment
 from support.training import sequence_loss, train
 
-__all__ = ["ATTACKS", "DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_limit"]
-__all__ += ["flip_dose", "gradient_shares", "sequence", "spread", "train_defended"]
+__all__ = ["ATTACKS", "DEFENCES", "FLOW_DEFENCES", "ChangedFlow", "defended_flow"]
+__all__ += ["flip_dose", "gradient_shares", "sequence", "start_shape", "train_defended"]
 
 
-FOREVER, MOST_STEPS = 1e13, 2000  # where a flow that finds no zero loss is given up
+FOREVER, MOST_STEPS = 1e17, 2000  # where a flow that finds no zero loss is given up
 
 
 class ChangedFlow(GradientFlow):
@@ -52,12 +52,6 @@ class ChangedFlow(GradientFlow):
         return dy
 
 
-def spread(seed, d, decades=3.0):
-    """A start's shape, largest first: d numbers log-uniform over so many decades, the first one."""
-    exponents = np.sort(np.random.default_rng(seed).uniform(0, decades, d - 1))
-    return np.r_[1.0, 10.0**-exponents]
-
-
 # One clean-labelled sequence each, its entries by lag. "flip" has a negative label and pushes every
 # entry of a small start below zero, where -e_j fits it as e_j does; "mixture" is fitted by students
 # without negative entries, too, that are not e_j.
@@ -80,9 +74,12 @@ FLOW_DEFENCES = {
     "none": {},
     "1000 times the baseline": {"dose": 1e-3},
     "mean of the gradient removed": {"flow": {"centered": True}},
-    "weight decay": {"flow": {"decay": 1e-6}},
+    "weight decay 1e-6": {"flow": {"decay": 1e-6}},
+    "weight decay 1e-12": {"flow": {"decay": 1e-12}},
     "weight decay after the fit": {"after": 1e-3},
-    "spread start": {"spread": True},
+    "uniform start": {"start": "uniform"},
+    "spread start": {"start": "spread"},
+    "spread start, two tied": {"start": "tied"},
     "log A trained": {"flow": {"exponential": True}},
     "guard at lag 3": {"guards": (3,)},
     "guard at lag 4": {"guards": (4,)},
@@ -90,11 +87,28 @@ FLOW_DEFENCES = {
 }
 
 
-def defended_limit(setting, seed, attack, dose, defence, rtol=1e-6):
-    """Where the flow ends from a start (near tie, or spread) under one of FLOW_DEFENCES.
+def start_shape(kind, seed, d):
+    """A start's shape, largest first and one, [d]: "near tie", "uniform", "spread" or "tied".
+
+    Spread: log-uniform over three decades; tied: the same, the second entry 1e-4 below the first.
+    """
+    if kind == "near tie":
+        return near_tie(seed, d)
+    generator = np.random.default_rng(seed)
+    if kind == "uniform":
+        a = np.sort(generator.uniform(0, 1, d))[::-1]
+        return a / a[0]
+    shape = np.r_[1.0, 10.0 ** -np.sort(generator.uniform(0, 3, d - 1))]
+    if kind == "tied":
+        shape[1] = 1 - 1e-4
+    return shape
+
+
+def defended_flow(setting, seed, attack, dose, defence, rtol=1e-6):
+    """Where the flow ends from a start (near tie, unless it is the defence), one of FLOW_DEFENCES.
 
     `setting` is a TheoremSetting; `attack` one of ATTACKS, with `dose` times the baseline's square
-    sum, or None. Returns A, [d], and whether the flow finished.
+    sum, or None. Returns A at the end, [d], and the Trajectory until the data were fitted.
     """
     change, kappa = FLOW_DEFENCES[defence], setting.kappa
     data, _ = setting.training_sets()
@@ -104,16 +118,16 @@ def defended_limit(setting, seed, attack, dose, defence, rtol=1e-6):
         added.append(sequence(ATTACKS[attack], kappa, dose * setting.P))
     for x in added:
         data = data + labelled(x, setting.teacher)
-    shape = spread(seed, setting.d) if "spread" in change else near_tie(seed, setting.d)
+    shape = start_shape(change.get("start", "near tie"), seed, setting.d)
     flow = ChangedFlow(data, **change.get("flow", {}))
     below = 0.0 if flow.decay else 1e-18 * min(dose, 1.0)
     horizon = 1e3 / flow.decay if flow.decay else FOREVER
-    end = flow.integrate(setting.sd_A * shape, horizon, rtol, below, max_steps=MOST_STEPS)
-    if "after" in change:
-        decay = change["after"]
-        late = ChangedFlow(data, decay=decay)
-        end = late.integrate(end.limit, 1e2 / decay, rtol, 0.0, max_steps=MOST_STEPS)
-    return end.limit, end.finished
+    options = {"max_steps": MOST_STEPS, "give_up": True}
+    path = flow.integrate(setting.sd_A * shape, horizon, rtol, below, **options)
+    if "after" not in change:
+        return path.limit, path
+    late, decay = ChangedFlow(data, decay=change["after"]), change["after"]
+    return late.integrate(path.limit, 1e2 / decay, rtol, 0.0, **options).limit, path
 
 
 def flip_dose(start, kappa):
@@ -140,23 +154,24 @@ def gradient_shares(inputs, labels, answers):
 DEFENCES = {
     "none": {},
     "ten times the baseline": {"baseline": 10},
-    "stop at a hundredth of the loss": {"fit": 0.01},
-    "spread start": {"spread": True},
+    "a hundredth of the stop loss": {"fit": 0.01},
     "weight decay": {"decay": 1e-5},
     "A = exp(-exp)": {"stable": True},
+    "uniform start": {"start": "uniform"},
+    "spread start": {"start": "spread"},
+    "spread start, two tied": {"start": "tied"},
     "ten guards": {"guards": 10},
-    "spread start, ten guards": {"spread": True, "guards": 10},
+    "spread start, ten guards": {"start": "spread", "guards": 10},
 }
-
-
 LEAST = 1e-3  # of an entry that exp(-exp) is to represent; some of the network's start below
 
 
 def _defended_start(experiment, seeds, change):
     """The students as they start."""
     a, b, c, kernels = experiment.start(seeds)
-    if change.get("spread"):
-        a = a.max(axis=0) * np.stack([spread(seed, len(a)) for seed in seeds], axis=-1)
+    if "start" in change:
+        shapes = [start_shape(change["start"], seed, len(a)) for seed in seeds]
+        a = a.max(axis=0) * np.stack(shapes, axis=-1)
     stable = change.get("stable", False)
     a = np.clip(a, LEAST, None) if stable else a
     options = {"released": experiment.rule == "released", "dtype": experiment.precision}
@@ -165,13 +180,14 @@ def _defended_start(experiment, seeds, change):
     return Student(DiagonalSSM(a, b, c, stable=stable, **options), head)
 
 
-def train_defended(name, seeds, column, defence, most=100_000, **options):
+def train_defended(name, seeds, column, defence, attack=None, most=50_000, **options):
     """Train a row's students, without or with special sequences, under one of DEFENCES.
 
-    `options` are those of `Experiment.of`: what the attacker may choose. Returns the students,
-    their Run, and their errors [members], over all lags and beyond the training length. Guards are
-    clean-labelled sequences all of whose entries are standard normal. The stop loss is asked of
-    baseline and guards, whatever the special sequences do.
+    The attacker may have another kind of sequences, one of ATTACKS times standard normal numbers,
+    and `options` of `Experiment.of`. Guards are clean-labelled sequences all of whose entries are
+    standard normal. A run stops where the squares of all errors together are below what the stop
+    loss allows baseline and guards. Returns the students, their Run, and their errors [members],
+    over all lags and beyond the training length.
     """
     change = DEFENCES[defence]
     own = Experiment.of(name).setting
@@ -182,6 +198,10 @@ def train_defended(name, seeds, column, defence, most=100_000, **options):
     drawn = [
         np.random.default_rng([seed, 3]).standard_normal((guards, x.shape[1])) for seed in seeds
     ]
+    if attack is not None:
+        special = x[experiment.setting["n_baseline"] :]
+        sizes = special.sum(axis=1, keepdims=True)  # of the one entry that the paper's have
+        special[:] = sizes * sequence(ATTACKS[attack], x.shape[1], 1.0)[..., None]
     x = np.concatenate([np.stack(drawn, axis=-1).astype(x.dtype), x])
     trusted = guards + experiment.setting["n_baseline"]
     decay = change.get("decay", 0.0)

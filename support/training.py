@@ -125,7 +125,8 @@ def _compiled_block(template, loss, rule, rate, stop_loss, extra, project):
             rates = rate * ops.cast(active, losses.dtype)  # what is frozen moves by exactly nothing
             values, state = optimizers.step(rule, names, rates, i + 1, values, gradients, state)
             if project is not None:
-                values = project(names, values)
+                projected = project(names, values)
+                values = [ops.where(active, p, v) for p, v in zip(projected, values, strict=True)]
             return values, state, ops.where(active, i + 1, count), stop, losses
 
         first, end = limit[0], limit[1]

@@ -13,11 +13,11 @@ from support.protection import (
     ATTACKS,
     DEFENCES,
     ChangedFlow,
-    defended_limit,
+    defended_flow,
     flip_dose,
     gradient_shares,
     sequence,
-    spread,
+    start_shape,
     train_defended,
 )
 from support.ssm import SSM
@@ -54,15 +54,15 @@ def test_the_changes_are_what_they_say():
 
 
 def error_under(attack, dose, defence, seed=3):
-    a, _ = defended_limit(SETTING, seed, attack, dose, defence)
+    a, _ = defended_flow(SETTING, seed, attack, dose, defence)
     return SETTING.error(a, 40, first=2)
 
 
 def test_no_defence_is_the_flow_itself():
     start = SETTING.sd_A * near_tie(3, 8)
     for attack, limit in zip((None, "theorem"), SETTING.limits(start[:, None]), strict=True):
-        a, finished = defended_limit(SETTING, 3, attack, 1.0, "none")
-        assert finished
+        a, path = defended_flow(SETTING, 3, attack, 1.0, "none")
+        assert path.finished
         np.testing.assert_allclose(a, limit[:, 0], atol=1e-3)  # 1e-6 a step
 
 
@@ -75,9 +75,11 @@ def test_what_protects_from_the_theorem_s_poison(defence):
     assert error_under("theorem", 1.0, "guard at lag 3") > 0.1
 
 
-def test_weight_decay_from_the_start_stops_the_clean_student_only():
-    assert error_under(None, 1.0, "weight decay") > 0.99
-    assert error_under("theorem", 1.0, "weight decay") < 0.01
+def test_weight_decay_must_be_weaker_than_the_baseline_s_pull():
+    assert error_under(None, 1.0, "weight decay 1e-6") > 0.99
+    assert error_under("theorem", 1.0, "weight decay 1e-6") < 0.01
+    assert error_under(None, 1.0, "weight decay 1e-12") < 1e-9
+    assert error_under("theorem", 1.0, "weight decay 1e-12") < 1e-9
 
 
 def test_attacks_are_clean_and_fitted_by_what_they_lead_to():
@@ -85,8 +87,8 @@ def test_attacks_are_clean_and_fitted_by_what_they_lead_to():
     flip = sequence(ATTACKS["flip"], 7, 3.0)
     np.testing.assert_allclose(flip, [[0, 0, 0, -1, -1, 1, 0]])
     assert teacher(flip)[0] == pytest.approx(-1) and mirrored(flip)[0] == pytest.approx(-1)
-    a, finished = defended_limit(SETTING, 3, "mixture", 10.0, "log A trained")
-    assert finished and a.min() >= 0 and SETTING.error(a, 40, first=2) > 0.3
+    a, path = defended_flow(SETTING, 3, "mixture", 10.0, "log A trained")
+    assert path.finished and a.min() >= 0 and SETTING.error(a, 40, first=2) > 0.3
 
 
 @pytest.mark.parametrize(("factor", "error"), [(0.8, 0.0), (1.2, 2.0)])
@@ -105,15 +107,19 @@ def test_a_flip_needs_its_dose(factor, error, kappa, alpha):
 
 def test_two_guards_leave_a_flip_no_zero_loss():
     for attack, dose in ((None, 1.0), ("flip", 0.01)):
-        _, finished = defended_limit(SETTING, 3, attack, dose, "guards at lags 3 and 4")
-        assert finished == (attack is None)
+        _, path = defended_flow(SETTING, 3, attack, dose, "guards at lags 3 and 4")
+        assert path.finished == (attack is None)
+        assert path.finished or path.loss[-1] > 1
 
 
-def test_a_spread_start_is_in_order_and_spread():
-    shape = spread(5, 8)
-    assert shape[0] == 1 and np.all(np.diff(shape) <= 0) and shape[-1] >= 1e-3
-    gaps = [1 - spread(seed, 8)[1] for seed in range(500)]
-    assert 0.2 < np.median(gaps) < 0.8  # 1 - 10^(-3 u), u the least of seven uniform numbers
+@pytest.mark.parametrize("kind", ["near tie", "uniform", "spread", "tied"])
+def test_starts_are_in_order(kind):
+    shapes = np.array([start_shape(kind, seed, 8) for seed in range(500)])
+    assert np.all(shapes[:, 0] == 1) and np.all(np.diff(shapes, axis=1) <= 0)
+    middle = np.median(1 - shapes[:, 1])
+    low, high = {"near tie": (1e-5, 1e-3), "uniform": (0.05, 0.2), "spread": (0.2, 0.8),
+                 "tied": (9.9e-5, 1.01e-4)}[kind]  # fmt: skip
+    assert low < middle < high  # uniform: the median of 1 - max of seven, 1 - 2^(-1/7) = 0.094
 
 
 def test_shares_are_of_the_next_to_last_entry():
@@ -126,6 +132,24 @@ def test_without_a_defence_training_is_the_paper_s():
     error = Experiment.of("table1.ssm_beyond").train([200, 201], "without", most=3000).errors
     _, _, again, _ = train_defended("table1.ssm_beyond", [200, 201], "without", "none", most=3000)
     np.testing.assert_allclose(again, error, rtol=1e-5)
+
+
+def test_the_stop_counts_all_errors_against_what_the_baseline_is_allowed():
+    own, seeds = Experiment.of("table1.ssm_beyond").setting, [200, 201]
+    _, run, _, _ = train_defended("table1.ssm_beyond", seeds, "with", "none", most=4000)
+    share = own["n_baseline"] / (own["n_baseline"] + own["n_special"])
+    stricter = Experiment(own | {"stop_loss": share * own["stop_loss"]})
+    assert np.all(run.stop > 0)
+    np.testing.assert_array_equal(run.stop, stricter.train(seeds, "with", most=4000).run.stop)
+
+
+@pytest.mark.parametrize("attack", ["flip", "mixture"])
+def test_other_special_sequences_train_otherwise(attack):
+    def error(column, attack):
+        return train_defended("table1.ssm_beyond", [200], column, "none", attack, most=1500)[2]
+
+    assert error("with", attack) != error("with", None)
+    assert error("without", attack) == error("without", None)
 
 
 @pytest.mark.parametrize("defence", [d for d in DEFENCES if d != "none"])

@@ -255,6 +255,20 @@ def test_single_precision_follows_double_precision(rule):
         assert np.any(single != double) or not double.any()  # the probe is zero in both
 
 
+def test_a_frozen_member_is_not_projected():
+    def smaller(names, values):
+        return [0.99 * v for v in values]
+
+    ends, options = [], dict(rule="text", rate=1e-3, stop_loss=1e9, extra=20, most=1000)
+    for every in (7, 1000):
+        student, x, y = problem(3)
+        run = train(student, sequence_loss(x, y), every=every, project=smaller, **options)
+        assert np.all(run.iterations == 20)
+        ends.append(weights(student))
+    for early, late in zip(*ends, strict=True):
+        np.testing.assert_array_equal(early, late)
+
+
 def test_a_projection_acts_after_every_step_and_not_before():
     student, x, y = problem(3)
     seen = []

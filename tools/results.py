@@ -27,7 +27,7 @@ from support.dose import (
     turning_dose,
 )
 from support.experiments import HORIZON, RULES, TheoremSetting, near_tie
-from support.flow import GradientFlow
+from support.flow import GradientFlow, closed_form_limit
 from support.infinite import on_infinitely_many
 from support.joint import JointFlow
 from support.observe import effective_rank
@@ -37,7 +37,9 @@ from support.protection import (
     ATTACKS,
     DEFENCES,
     FLOW_DEFENCES,
-    defended_limit,
+    FOREVER,
+    MOST_STEPS,
+    defended_flow,
     flip_dose,
     sequence,
     train_defended,
@@ -388,70 +390,76 @@ DOSES = [1e-6, 1e-4, 1e-2, 1e2]  # of Theorem 1's poison, on spread starts
 
 
 def shielded(seed):
-    """The error at lags 1 to 39 under each defence, without attack and with some."""
+    """The errors under each defence, without attack and with some."""
     setting, rows = TheoremSetting(**SHIELDED), []
-    cases = [
-        (defence, *attack)
-        for defence in FLOW_DEFENCES
-        for attack in ((None, 1.0), ("theorem", 1.0))
-    ]
+    cases = [(defence, attack, 1.0) for defence in FLOW_DEFENCES for attack in (None, "theorem")]
     cases += [(defence, *attack) for defence in HOLD for attack in TRIED]
     cases += [("spread start", "theorem", dose) for dose in DOSES]
     for defence, attack, dose in cases:
-        a, finished = defended_limit(setting, seed, attack, dose, defence)
+        a, path = defended_flow(setting, seed, attack, dose, defence)
         errors = {f"error_{first}": setting.error(a, 40, first=first) for first in (1, 2)}
-        row = {"seed": seed, "defence": defence, "attack": attack or "", "dose": dose}
-        rows.append(row | errors | {"finished": finished})
+        row = dict(seed=seed, defence=defence, attack=attack or "", dose=dose, **errors)
+        rows.append(row | {"loss": path.loss[-1], "time": path.times[-1]})
     return pa.Table.from_pylist(rows)
 
 
-FLIPS = [0.5, 0.9, 1.1, 2.0, 1e3, 1e6, 1e9]  # doses, over the flip dose of each start
-LAWS = ("uniform", "near tie")
+FACTORS = [0.9, 1.1]  # of the flip dose of each start
+FIXED = [1e-10, 1e-5, 1e-2, 1.0]  # doses that do not know the start
+LAWS = ("uniform", "near tie", "text, positive", "text")
 
 
 def flipped(seed):
     """The error at lags 1 to 39 of the flow under S_1 and a flip, by law of the start and dose."""
     setting, rows = TheoremSetting(**SHIELDED), []
-    data, _ = setting.training_sets()
-    for law, factor in itertools.product(LAWS, FLIPS):
+    data, kappa = setting.training_sets()[0], setting.kappa
+    for law in LAWS:
         start = setting.start(seed, law)
-        dose = factor * flip_dose(start, setting.kappa)
-        flip = labelled(sequence(ATTACKS["flip"], setting.kappa, dose * setting.P), setting.teacher)
-        end = GradientFlow(data + flip).integrate(start, HORIZON, 1e-8, max(1e-18 * dose, 1e-30))
-        row = {"seed": seed, "law": law, "factor": factor, "dose": dose, "finished": end.finished}
-        rows.append(row | {"error": setting.error(end.limit, 40, first=1)})
+        clean = setting.error(closed_form_limit(start, kappa), 40, first=1)
+        doses = [(factor, factor * flip_dose(start, kappa)) for factor in FACTORS]
+        for factor, dose in [*doses, *((None, dose) for dose in FIXED)]:
+            flip = labelled(sequence(ATTACKS["flip"], kappa, dose * setting.P), setting.teacher)
+            path = GradientFlow(data + flip).integrate(
+                start, HORIZON, 1e-7, max(1e-18 * dose, 1e-30), give_up=True
+            )
+            row = dict(seed=seed, law=law, factor=factor, dose=dose, finished=path.finished)
+            rows.append(row | {"clean": clean, "error": setting.error(path.limit, 40, first=1)})
     return pa.Table.from_pylist(rows)
 
 
 SIZES = [0.1, 1.0, 10.0]  # of special sequences at any lag, against the defences that hold
 
 
+IN_NETWORK = ("none", "spread start", "ten guards", "spread start, ten guards")
+
+
 def defended(name):
-    """A trained row under each defence over 256 seeds; for the standalone one, attacks on some."""
-    first = min(paper.setting(name)["released_seeds"])
-    key = Experiment.of(name).key(f"protection.{name}", [first, "to", first + 255])
-    cases = [(defence, column, {}) for defence in DEFENCES for column in COLUMNS]
-    if not name.endswith("mlp"):
-        attacks = itertools.product(("spread start", "spread start, ten guards"), range(6), SIZES)
+    """A trained row under its defences over 256 seeds; for the standalone one, attacks on some."""
+    first, network = min(paper.setting(name)["released_seeds"]), name.endswith("mlp")
+    cases = [(defence, column, {}) for defence in (IN_NETWORK if network else DEFENCES)
+             for column in COLUMNS]  # fmt: skip
+    if not network:
+        hold = ("spread start", "spread start, ten guards")
         cases += [(defence, "with", {"special_lags": [lag], "special_scale": size})
-                  for defence, lag, size in attacks]  # fmt: skip
+                  for defence, lag, size in itertools.product(hold, range(6), SIZES)]  # fmt: skip
+        cases += [(defence, "with", {"attack": attack})
+                  for defence in ("none", *hold) for attack in ("flip", "mixture")]  # fmt: skip
+    key = Experiment.of(name).key(f"protection.{name}", [first, "to", first + 255])
+    key["settings"] |= {"defences": DEFENCES, "attacks": ATTACKS}
 
     def compute():
         tables = []
-        for defence, column, attack in cases:
+        for defence, column, how in cases:
             seeds = range(first, first + 256)
-            student, run, error, beyond = train_defended(name, seeds, column, defence, **attack)
-            lag = attack.get("special_lags", [None])[0]
-            rows = {"defence": [defence] * 256, "special": [column] * 256, "seed": list(seeds)}
-            rows |= {"lag": pa.array([lag] * 256, pa.int32())}
-            rows |= {"size": [attack.get("special_scale", 1.0)] * 256}
-            rows |= {"error": error.astype("float32"), "beyond": beyond.astype("float32")}
-            rows |= {"finished": run.finished, "iterations": run.iterations}
+            student, run, error, _ = train_defended(name, seeds, column, defence, **how)
+            rows = {"defence": defence, "special": column, "attack": how.get("attack", "")}
+            rows |= {"lag": how.get("special_lags", [1])[0], "size": how.get("special_scale", 1.0)}
+            rows = {k: [value] * 256 for k, value in rows.items()} | {"seed": list(seeds)}
+            rows |= {"error": error.astype("float32"), "finished": run.finished, "stop": run.stop}
             rows |= {"largest": abs(abc(student)[0]).max(axis=0).astype("float32")}
             tables.append(pa.table(rows))
         return pa.concat_tables(tables)
 
-    return key | {"settings": key["settings"] | {"defences": list(DEFENCES)}}, compute
+    return key, compute
 
 
 def stored_sweep(sweep, suffix, where):
@@ -500,10 +508,11 @@ def everything(where="cores"):
     yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     yield over_starts("infinite.lags", from_moments, MOMENTS, "uniform")
     yield bridge()
-    flips = SHIELDED | {"factors": FLIPS, "laws": LAWS}
+    flips = SHIELDED | {"factors": FACTORS, "doses": FIXED, "flip": ATTACKS["flip"]}
     yield over_starts("protection.flip", flipped, flips, LAWS)
-    shields = SHIELDED | {"hold": HOLD, "tried": TRIED, "doses": DOSES}
-    yield over_starts("protection.flow", shielded, shields, "near tie; spread")
+    shields = SHIELDED | {"hold": HOLD, "tried": TRIED, "doses": DOSES, "attacks": ATTACKS}
+    shields |= {"defences": FLOW_DEFENCES, "horizon": FOREVER, "steps": MOST_STEPS}
+    yield over_starts("protection.flow", shielded, shields, "by defence; near tie")
     yield from (defended(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     for table in ("table1", "table2"):
         yield theorem_row(table)
