@@ -118,14 +118,15 @@ class GradientFlow:
         )
         times, points, losses = [0.0], [y], [self.loss(start)]
         while solver.status == "running" and losses[-1] >= loss_below and len(times) <= max_steps:
-            message = solver.step()
-            if solver.status == "failed":
+            message, y = solver.step(), whole(solver.y)
+            loss = self.loss(T @ y)
+            if solver.status == "failed" or not np.isfinite(loss):
                 if give_up:
                     break
                 raise RuntimeError(f"LSODA stopped at t = {solver.t:.3e}: {message}")
             times.append(solver.t)
-            points.append(whole(solver.y))
-            losses.append(self.loss(T @ points[-1]))
+            points.append(y)
+            losses.append(loss)
         y = np.stack(points, axis=-1)  # [d, steps]
         gaps = np.vstack([np.zeros_like(y[:1]), y[1:]])
         return Trajectory(
