@@ -186,8 +186,7 @@ def train_defended(name, seeds, column, defence, attack=None, most=50_000, **opt
     The attacker may have another kind of sequences, one of ATTACKS times standard normal numbers,
     and `options` of `Experiment.of`. Guards are clean-labelled sequences all of whose entries are
     standard normal. A run stops where the squares of all errors together are below what the stop
-    loss allows baseline and guards. Returns the students, their Run, and their errors [members],
-    over all lags and beyond the training length.
+    loss allows baseline and guards. Returns the students, their Run, and their errors [members].
     """
     change = DEFENCES[defence]
     own = Experiment.of(name).setting
@@ -218,8 +217,7 @@ def train_defended(name, seeds, column, defence, attack=None, most=50_000, **opt
         chunk=64 if folded else 256,
         progress=False,
     )
-    errors = (experiment.errors(student, seeds, first) for first in (0, x.shape[1]))
-    return student, run, *errors
+    return student, run, experiment.errors(student, seeds)
 
 
 def _decayed(values, decay):

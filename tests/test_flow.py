@@ -195,3 +195,19 @@ def test_the_number_and_size_of_sequences_only_set_the_unit_of_time():
         sets = theorem_sets(theorem_teacher(D), KAPPA, np.full(n, np.sqrt(P / n)), [np.sqrt(P)])
         limits.append(GradientFlow(sets[1]).integrate(start, HORIZON).limit)
     np.testing.assert_allclose(limits[1:], [limits[0]] * 2, rtol=1e-6)
+
+
+def test_a_flow_that_fails_says_so_or_gives_up(monkeypatch):
+    flow, start = GradientFlow(TheoremSetting(7, 8, 1e-2, 5).training_sets()[1]), np.full(8, 0.01)
+    plain, seen = flow.loss, []
+
+    def breaks(a):  # not a number from the tenth step on
+        seen.append(a)
+        return plain(a) if len(seen) <= 10 else np.nan
+
+    monkeypatch.setattr(flow, "loss", breaks)
+    with pytest.raises(RuntimeError, match="LSODA stopped at t"):
+        flow.integrate(start, 1e6)
+    seen.clear()
+    path = flow.integrate(start, 1e6, give_up=True)
+    assert not path.finished and len(path.times) == 10 and np.isfinite(path.loss).all()

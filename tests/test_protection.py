@@ -130,13 +130,13 @@ def test_shares_are_of_the_next_to_last_entry():
 
 def test_without_a_defence_training_is_the_paper_s():
     error = Experiment.of("table1.ssm_beyond").train([200, 201], "without", most=3000).errors
-    _, _, again, _ = train_defended("table1.ssm_beyond", [200, 201], "without", "none", most=3000)
+    _, _, again = train_defended("table1.ssm_beyond", [200, 201], "without", "none", most=3000)
     np.testing.assert_allclose(again, error, rtol=1e-5)
 
 
 def test_the_stop_counts_all_errors_against_what_the_baseline_is_allowed():
     own, seeds = Experiment.of("table1.ssm_beyond").setting, [200, 201]
-    _, run, _, _ = train_defended("table1.ssm_beyond", seeds, "with", "none", most=4000)
+    _, run, _ = train_defended("table1.ssm_beyond", seeds, "with", "none", most=4000)
     share = own["n_baseline"] / (own["n_baseline"] + own["n_special"])
     stricter = Experiment(own | {"stop_loss": share * own["stop_loss"]})
     assert np.all(run.stop > 0)
@@ -154,8 +154,8 @@ def test_other_special_sequences_train_otherwise(attack):
 
 @pytest.mark.parametrize("defence", [d for d in DEFENCES if d != "none"])
 def test_every_defence_changes_something(defence):
-    student, _, error, _ = train_defended("table1.ssm_beyond", [200], "with", defence, most=4000)
-    _, _, other, _ = train_defended("table1.ssm_beyond", [200], "with", "none", most=4000)
+    student, _, error = train_defended("table1.ssm_beyond", [200], "with", defence, most=4000)
+    _, _, other = train_defended("table1.ssm_beyond", [200], "with", "none", most=4000)
     assert np.isfinite(error).all() and (error != other).any()
     if defence == "A = exp(-exp)":
         assert abc(student)[0].min() > 0 and abc(student)[0].max() < 1

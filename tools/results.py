@@ -214,8 +214,9 @@ LIMITS_OF = {"kappa": 7, "d": 8, "diff_exponent": 5}
 SCALES = (1e-2, 1e-3, 1e-4)
 
 
-def limits_of(rule, sd_A, members=256):
-    """Where the flow leads from random starts of one law: a table, a row for each and column."""
+def limits_of(law, members=256):
+    """Where the flow leads from random starts of a (rule, sd_A): a row for each and column."""
+    rule, sd_A = law
     setting = TheoremSetting(sd_A=sd_A, **LIMITS_OF)
     starts = np.stack([setting.start(seed, rule) for seed in range(members)], axis=-1)
     tables = []
@@ -226,28 +227,11 @@ def limits_of(rule, sd_A, members=256):
     return pa.concat_tables(tables)
 
 
-def starts_of_many_laws():
-    """Limits from random starts of every law and several scales, on all cores."""
-    key = results.make_key(
-        "limits",
-        settings=LIMITS_OF | {"sd_A": SCALES},
-        seeds=[0, "to", 255],
-        rule=RULES,
-        precision="float64",
-        device="cpu",
-        libraries=["numpy", "scipy"],
-    )
+def over_starts(name, function, settings, rule, cases=range(256)):
+    """(key, function that computes) of the tables `function` gives, by default for 256 starts.
 
-    def compute():
-        with ProcessPoolExecutor() as pool:
-            laws = [(rule, sd_A) for rule in RULES for sd_A in SCALES]
-            return pa.concat_tables(pool.map(limits_of, *zip(*laws, strict=True)))
-
-    return key, compute
-
-
-def over_starts(name, function, settings, rule):
-    """(key, function that computes) of the tables `function` gives for 256 starts, on all cores."""
+    On all cores.
+    """
     key = results.make_key(
         name,
         settings=settings,
@@ -260,7 +244,7 @@ def over_starts(name, function, settings, rule):
 
     def compute():
         with ProcessPoolExecutor() as pool:
-            return pa.concat_tables(pool.map(function, range(256), chunksize=4))
+            return pa.concat_tables(pool.map(function, cases))
 
     return key, compute
 
@@ -451,7 +435,7 @@ def defended(name):
         tables = []
         for defence, column, how in cases:
             seeds = range(first, first + 256)
-            student, run, error, _ = train_defended(name, seeds, column, defence, **how)
+            student, run, error = train_defended(name, seeds, column, defence, **how)
             rows = {"defence": defence, "special": column, "attack": how.get("attack", "")}
             rows |= {"lag": how.get("special_lags", [1])[0], "size": how.get("special_scale", 1.0)}
             rows = {k: [value] * 256 for k, value in rows.items()} | {"seed": list(seeds)}
@@ -504,7 +488,8 @@ def everything(where="cores"):
     yield from sweeps(where)
     yield from responses(where)
     yield doses()
-    yield starts_of_many_laws()
+    laws = list(itertools.product(RULES, SCALES))
+    yield over_starts("limits", limits_of, LIMITS_OF | {"sd_A": SCALES}, RULES, laws)
     yield over_starts("joint", joint_limits, JOINT | {"rates": RATES}, "near tie")
     yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     yield over_starts("infinite.lags", from_moments, MOMENTS, "uniform")
