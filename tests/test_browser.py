@@ -1,0 +1,133 @@
+"""Every page in a browser, opened as a file: light and dark, on a desk and on a phone."""
+
+from pathlib import Path
+
+import chapters
+import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
+
+PAGES = [*chapters.chapters(), "references"]
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+
+# Elements that stick out of the window and stand in nothing that scrolls or cuts off.
+STICKING_OUT = """() => {
+  const width = document.documentElement.clientWidth;
+  const held = (e) => { for (; e && e !== document.body; e = e.parentElement)
+    if (getComputedStyle(e).overflowX !== "visible") return true; return false; };
+  return [...document.querySelectorAll("article *")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width && box.right > width + 1 && !held(e) && !e.closest("mjx-assistive-mml");
+  }).map((e) => `${e.tagName} ${e.className}: ${e.textContent.slice(0, 40)}`); }"""
+
+# Prose without code and typeset formulas, to look for formulas that stayed as they were written.
+PROSE = """[...document.querySelectorAll("article :is(p, li, td)")].map((e) => {
+  const copy = e.cloneNode(true);
+  copy.querySelectorAll("code, pre, mjx-container, script").forEach((x) => x.remove());
+  return copy.textContent; }).join(" ")"""
+
+
+class Visit:
+    """A page opened at `size`, with all that it asked for and all that went wrong on the way."""
+
+    def __init__(self, browser, address, size):
+        self.page = page = browser.new_page(color_scheme="light", viewport=size)
+        self.asked, self.failed, self.errors = [], [], []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("requestfailed", lambda request: self.failed.append(request.url))
+        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(address)
+        if page.locator(".math").count():
+            page.wait_for_function("window.MathJax?.startup?.promise")
+            page.evaluate("MathJax.startup.promise.then(() => true)")
+
+    def turn(self, scheme, size):
+        """Show the page in another light, in a window of another size."""
+        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        self.page.set_viewport_size(size)
+        self.page.wait_for_function(f"document.documentElement.dataset.theme == '{scheme}'")
+        self.page.wait_for_timeout(500)  # the theme makes what scrolls focusable after 300 ms
+
+    def serious(self, **options):
+        """What axe-core finds that is serious or critical; typeset formulas are MathJax's."""
+        if not self.page.evaluate("typeof axe == 'object'"):
+            self.page.evaluate(Path(AXE_FILE_PATH).read_text())
+        options = {"resultTypes": ["violations"], "preload": False} | options
+        found = self.page.evaluate(
+            "options => axe.run({exclude: [['mjx-container']]}, options)", options
+        )
+        return [
+            f"{finding['id']}: {finding['nodes'][0]['html'][:100]}"
+            for finding in found["violations"]
+            if finding["impact"] in ("serious", "critical")
+        ]
+
+
+@pytest.fixture
+def visit(browser):
+    visits = []
+
+    def open_page(path, size=DESK, query=""):
+        visits.append(Visit(browser, path.as_uri() + query, size))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_in_light_and_dark_on_desk_and_phone(site, visit, name):
+    seen = visit(site / "book" / f"{name}.html")
+    page = seen.page
+    formulas = page.locator(".math").count()
+    assert page.locator(".math mjx-container").count() == formulas
+    assert formulas > 10 or name in ("references", "statements")
+    assert page.locator("[data-mjx-error], mjx-merror").count() == 0
+    prose = page.evaluate(PROSE)
+    assert "$" not in prose and "\\" not in prose
+    assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert seen.serious() == []
+    assert page.evaluate(STICKING_OUT) == []
+    seen.turn("dark", PHONE)
+    assert page.evaluate(STICKING_OUT) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert seen.serious() == []
+    assert not [url for url in seen.asked if not url.startswith(("file:", "data:"))]
+    assert seen.failed == [] and seen.errors == []
+
+
+def test_a_page_that_is_not_whole_is_noticed(visit, tmp_path):
+    """Each thing that the test above looks for, present once."""
+    (tmp_path / "bad.html").write_text(
+        "<!doctype html><html data-theme='light'><title>bad</title><body><article>"
+        "<p>$x$</p><div style='width: 3000px'>wide</div><img src='absent.png'>"
+        "<p style='color: #eee; background: #fff'>pale</p>"
+        "<script>fetch('https://example.org'); undefinedFunction()</script></article></body></html>"
+    )
+    seen = visit(tmp_path / "bad.html")
+    found = " ".join(seen.serious())
+    assert all(rule in found for rule in ("image-alt", "color-contrast", "html-has-lang"))
+    assert seen.page.evaluate(STICKING_OUT) == ["DIV : wide"]
+    assert "$" in seen.page.evaluate(PROSE)
+    assert "https://example.org/" in seen.asked
+    assert any(url.endswith("absent.png") for url in seen.failed)
+    assert any("undefinedFunction" in error for error in seen.errors)
+    assert not seen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_search_finds_a_page_in_a_book_opened_as_files(site, visit):
+    seen = visit(site / "search.html", query="?q=saddle")
+    seen.page.wait_for_selector("#search-results li a")
+    found = seen.page.locator("#search-results li a").all_inner_texts()
+    assert any("Escape" in title or "saddle" in title for title in found), found
+    assert seen.errors == [] and seen.failed == []
+
+
+def test_motion_stops_for_who_asks_for_less(site, visit):
+    page = visit(site / "book" / "setup.html").page
+    moving = "[...document.querySelectorAll('*')].filter(e => getComputedStyle(e).scrollBehavior"
+    moving += " == 'smooth' || parseFloat(getComputedStyle(e).transitionDuration) > 0.01).length"
+    assert page.evaluate(moving) > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == 0

@@ -1,0 +1,69 @@
+"""Sphinx extension: what is left to do on a rendered site, so that it is light and open to all.
+
+MathJax is served from the book, and of it only what the pages can ask for; source maps are for the
+theme's developers, one format of each font is enough; drawings have few colours, so they are stored
+with a palette; the notebook that a page offers for download comes without its outputs, which the
+page itself shows. Roles and empty headers that mislead a screen reader are put right.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+
+# TeX to HTML and its fonts; from the menu, speech in English for who asks for it.
+MATHJAX = ["tex-chtml.js", "output/chtml", "a11y", "sre/mathmaps/base.json", "sre/mathmaps/en.json"]
+
+# Where a page is opened as a file, the browser forbids to fetch others for the search's excerpts.
+WITHOUT_EXCERPTS = """if (location.protocol === "file:")
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"""
+
+# Docutils gives each source a role that is no list item, in a list; ARIA 1.2 has withdrawn it.
+ROLES = re.compile(r' role="list"(?= class="citation-list")| role="doc-biblioentry"')
+EMPTY_HEADER = re.compile(r"<th\b([^>]*)>\s*</th>")
+
+
+def prune(folder, keep):
+    """Delete from a folder all files but those under the relative paths in `keep`."""
+    kept = [folder / path for path in keep]
+    for file in [path for path in folder.rglob("*") if path.is_file()]:
+        if not any(file.is_relative_to(path) for path in kept):
+            file.unlink()
+
+
+def slim(site):
+    """Make a rendered site light; nothing on its pages looks different."""
+    static = site / "_static"
+    prune(static / "mathjax", MATHJAX)
+    for leftover in [*static.rglob("*.map"), *static.rglob("*.ttf")]:
+        leftover.unlink()
+    for picture in (site / "_images").glob("*.png"):
+        with Image.open(picture) as image:
+            if image.mode != "P":
+                palette = image.convert("RGB").quantize(dither=Image.Dither.NONE)
+                palette.save(picture, optimize=True)
+    for source in (site / "_sources").rglob("*.ipynb"):
+        notebook = nbformat.read(source, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        nbformat.write(notebook, source)
+
+
+def open_up(site):
+    """Let assistive technology read the pages: no role out of place, no header without words."""
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        page.write_text(EMPTY_HEADER.sub(r"<td\1></td>", ROLES.sub("", text)))
+
+
+def setup(app):
+    def finish(app, exception):
+        if exception is None and app.builder.name == "html":
+            slim(Path(app.outdir))
+            open_up(Path(app.outdir))
+
+    app.add_js_file(None, body=WITHOUT_EXCERPTS, priority=300)
+    app.connect("build-finished", finish, priority=900)  # after MathJax has been copied
+    return {"version": "1", "parallel_read_safe": True}
