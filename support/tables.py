@@ -1,9 +1,11 @@
 """Tables for the pages, as Markdown, and the digits of their numbers."""
 
+import math
+
 from IPython.display import Markdown
 from tabulate import tabulate
 
-__all__ = ["digits_of", "label", "same_digits", "scientific", "table"]
+__all__ = ["digits_of", "label", "power_of_ten", "same_digits", "scientific", "table"]
 
 SETTINGS = {
     "ssm_theorem1": "SSM per Theorem 1",
@@ -42,6 +44,12 @@ def scientific(value, digits=3):
     if 0 <= power < digits:
         return f"${value:.{digits - 1 - power}f}$"
     return rf"${mantissa} \times 10^{{{power}}}$"
+
+
+def power_of_ten(value):
+    """10^-6 in plain text, for a slider: the nearest power of ten, in superscript digits."""
+    power = round(math.log10(value))
+    return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def digits_of(printed):

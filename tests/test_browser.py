@@ -1,10 +1,15 @@
 """Every page in a browser, opened as a file: light and dark, on a desk and on a phone."""
 
+import re
 from pathlib import Path
 
 import chapters
+import numpy as np
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
+
+from support import results
+from support.tables import power_of_ten
 
 PAGES = [*chapters.chapters(), "references"]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
@@ -131,3 +136,51 @@ def test_motion_stops_for_who_asks_for_less(site, visit):
     assert page.evaluate(moving) > 0
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(moving) == 0
+
+
+def test_the_explorer_follows_keyboard_and_mouse_and_says_what_was_computed(site, visit):
+    page = visit(site / "book" / "intro.html", PHONE).page
+    figure = page.locator("#explorer")
+    assert len(figure.evaluate("e => e.outerHTML")) < 100_000
+    rows = results.load("explorer")["values"].to_pylist()
+    sliders = [figure.locator("input").nth(k) for k in range(4)]
+
+    def told():
+        """The sentence's errors, and those of the stored limit that the sliders stand for."""
+        words = [slider.get_attribute("aria-valuetext") for slider in sliders]
+        shown = [s.locator("..").locator("output").inner_text() for s in sliders]
+        assert shown == words
+        (row,) = [
+            row
+            for row in rows
+            if [power_of_ten(row["dose"]) if row["dose"] else "0", power_of_ten(row["alpha"])]
+            == words[:2]
+            and [power_of_ten(row["zeta_gap"]), str(row["seed"] + 1)] == words[2:]
+        ]
+        response = (np.array(row["limit"]) ** np.arange(40)[:, None]).sum(axis=1)
+        errors = [abs(response[2:7] - 1).max(), abs(response[7:] - 1).max()]
+        sentence = figure.locator("[data-part=sentence]").inner_text()
+        found = re.search(r"lags 2 to 6: (.*?), at lags 7 to 39: (.*?);", sentence).groups()
+        return [0 if "below" in word else float(word) for word in found], errors
+
+    def agree():
+        for word, error in zip(*told(), strict=True):
+            assert abs(word - error) < 0.001 + 0.051 * error  # two digits, or below 0.001
+        return figure.locator("[data-part=poisoned]").get_attribute("d")
+
+    seen = [agree()]
+    for slider, key in zip(sliders, ("ArrowRight", "ArrowLeft", "ArrowLeft", "End"), strict=True):
+        slider.focus()
+        page.keyboard.press(key)
+        seen.append(agree())
+    box = sliders[0].bounding_box()
+    page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+    assert sliders[0].get_attribute("aria-valuetext") == "0"
+    seen.append(agree())
+    page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    assert sliders[0].get_attribute("aria-valuetext") == "10⁰"
+    seen.append(agree())
+    assert len(set(seen)) == len(seen)

@@ -227,15 +227,15 @@ def limits_of(law, members=256):
     return pa.concat_tables(tables)
 
 
-def over_starts(name, function, settings, rule, cases=range(256)):
-    """(key, function that computes) of the tables `function` gives, by default for 256 starts.
+def over_starts(name, function, settings, rule, cases=range(256), members=256):
+    """(key, function that computes) of the tables `function` gives for each case, on all cores.
 
-    On all cores.
+    By default a case is one of 256 starts; `members` are their number where it is another thing.
     """
     key = results.make_key(
         name,
         settings=settings,
-        seeds=[0, "to", 255],
+        seeds=[0, "to", members - 1],
         rule=rule,
         precision="float64",
         device="cpu",
@@ -247,6 +247,24 @@ def over_starts(name, function, settings, rule, cases=range(256)):
             return pa.concat_tables(pool.map(function, cases))
 
     return key, compute
+
+
+PLAY = {"kappa": 7, "d": 8, "alpha": [1e-1, 1e-2, 1e-3, 1e-4]}
+PLAY |= {"zeta_gap": [10.0**-k for k in range(1, 7)], "dose": [10.0**k for k in range(-13, 1)]}
+
+
+def explored(seed):
+    """Where the flow ends from starts of one shape, near a tie or not, for every scale and dose."""
+    rows, shape = [], near_tie(seed, PLAY["d"])
+    for alpha, gap in itertools.product(PLAY["alpha"], PLAY["zeta_gap"]):
+        start = alpha * np.r_[1.0, 1 - gap, shape[2:] * (1 - gap)]
+        row = {"seed": seed, "alpha": alpha, "zeta_gap": gap}
+        for dose in PLAY["dose"]:
+            setting = TheoremSetting(PLAY["kappa"], PLAY["d"], alpha, 0, dose=dose)
+            clean, end = (limit[:, 0] for limit in setting.limits(start[:, None], 1e-8))
+            rows.append(row | {"dose": dose, "limit": rounded(end)})
+        rows.append(row | {"dose": 0.0, "limit": rounded(clean)})
+    return pa.Table.from_pylist(rows)
 
 
 RATES = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0)  # of B and C, over that of A
@@ -490,6 +508,7 @@ def everything(where="cores"):
     yield doses()
     laws = list(itertools.product(RULES, SCALES))
     yield over_starts("limits", limits_of, LIMITS_OF | {"sd_A": SCALES}, RULES, laws)
+    yield over_starts("explorer", explored, PLAY, "near tie", range(4), members=4)
     yield over_starts("joint", joint_limits, JOINT | {"rates": RATES}, "near tie")
     yield from (own_stop(name) for name in ("table1.ssm_beyond", "table1.ssm_mlp"))
     yield over_starts("infinite.lags", from_moments, MOMENTS, "uniform")
