@@ -212,7 +212,7 @@ CHAPTERS = {
         _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),
     ),
     "reproducibility-notes": (
-        _integer("seed", 200, "seed of the run that is repeated", 0, 2**32 - 1),
+        _integer("seed", 200, "seed of the start whose draws are compared", 0, 2**32 - 1),
     ),
     "theorem-1": (
         _integer("kappa", 7, "training length", 7, 13, odd=True),

@@ -50,6 +50,13 @@ def test_every_source_is_in_the_table_of_contents():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_chapter_opens_with_a_question_and_closes_with_what_was_shown(name):
+    words = [c.source for c in chapters.source(name).cells if c.cell_type == "markdown"]
+    assert re.search(r"\*\*Shown:\*\* .*\*\*Next:\*\* ", words[-1], re.DOTALL)
+    assert "?" in words[0] or name == "intro"  # a story; the question stands below it
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_chapter_begins_with_its_parameters_and_their_check(name):
     cells = [cell for cell in chapters.source(name).cells if cell.cell_type == "code"]
     assert "parameters" in cells[0].metadata.tags
