@@ -4,7 +4,8 @@ import numpy as np
 
 from support.observe import watch
 from support.paper import COLUMNS
-from support.trained import MOST, rounded
+from support.results import rounded
+from support.trained import MOST
 
 __all__ = ["GRID", "LARGE", "large_entries", "panels", "watched"]
 

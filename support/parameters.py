@@ -7,14 +7,12 @@ a wrong value must be refused before a long computation, or TensorFlow, starts.
 
 import ast
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from support.paper import experiments, initial_gap, panels
+from support.ranges import choice, grid, integer, integers, number, text
 
-__all__ = ["CHAPTERS", "Parameter", "ParameterError", "cell", "validate"]
+__all__ = ["CHAPTERS", "ParameterError", "cell", "validate"]
 
 
 class ParameterError(ValueError):
@@ -24,140 +22,77 @@ class ParameterError(ValueError):
         return [f"ParameterError: {self}"]
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: its name, type as papermill shows it, default, meaning and range."""
-
-    name: str
-    type: str
-    default: Any
-    meaning: str
-    allowed: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_integer(value, low, high, odd=False):
-    return type(value) is int and low <= value <= high and not (odd and value % 2 == 0)
-
-
-def _integer(name, default, meaning, low, high, odd=False):
-    allowed = f"an {'odd ' if odd else ''}integer from {low} to {high}"
-    return Parameter(
-        name, "int", default, meaning, allowed, lambda v: _is_integer(v, low, high, odd)
-    )
-
-
-def _number(name, default, meaning, low, high):
-    def accepts(value):
-        return type(value) in (int, float) and low <= value <= high
-
-    return Parameter(name, "float", default, meaning, f"a number from {low:g} to {high:g}", accepts)
-
-
-def _integers(name, default, meaning, low, high, most, fewest=1):
-    def accepts(value):
-        return (
-            type(value) is list
-            and fewest <= len(value) <= most
-            and all(_is_integer(v, low, high) for v in value)
-        )
-
-    allowed = f"a list of {fewest} to {most} integers from {low} to {high}"
-    return Parameter(name, "list", default, meaning, allowed, accepts)
-
-
-def _choice(name, default, meaning, *options):
-    allowed = " or ".join(repr(option) for option in options)
-    return Parameter(name, "str", default, meaning, allowed, lambda v: v in options)
-
-
-def _text(name, default, meaning):
-    def accepts(value):
-        return type(value) is str and len(value) <= 200
-
-    return Parameter(name, "str", default, meaning, "a string of up to 200 letters", accepts)
-
-
-def _grid(name, default, meaning):
-    def accepts(value):
-        return type(value) is dict and all(
-            type(k) is str and type(v) is list and v for k, v in value.items()
-        )
-
-    return Parameter(name, "dict", default, meaning, "{name: [value, ...], ...}", accepts)
-
-
 def _training(precision):
     """The parameters shared by the chapters that train as the paper does."""
     return (
-        _integer("n_special", -1, "number of special sequences; -1: the paper's", -1, 1000),
-        _integers(
+        integer("n_special", -1, "number of special sequences; -1: the paper's", -1, 1000),
+        integers(
             "special_lags",
             [],
             "places of their entries, from the end: 0 is last, 1 next-to-last; empty: the paper's",
             *(0, 5, 6),
             fewest=0,
         ),
-        _choice("rule", "released", "the released runs' choices or the text's", "released", "text"),
-        _choice("precision", precision, "floating type of the training", "float64", "float32"),
-        _choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
-        _integer("most", 200_000, "iterations after which a run is given up", 1, 10_000_000),
+        choice("rule", "released", "the released runs' choices or the text's", "released", "text"),
+        choice("precision", precision, "floating type of the training", "float64", "float32"),
+        choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
+        integer("most", 200_000, "iterations after which a run is given up", 1, 10_000_000),
     )
 
 
 # Training length and dimension as the proof asks for them, and the seed of random draws.
 CASE = (
-    _integer("kappa", 7, "training length", 7, 13, odd=True),
-    _integer("d", 8, "dimension of the student", 8, 40),
-    _integer("seed", 0, "seed of the random points and starts", 0, 2**32 - 1),
+    integer("kappa", 7, "training length", 7, 13, odd=True),
+    integer("d", 8, "dimension of the student", 8, 40),
+    integer("seed", 0, "seed of the random points and starts", 0, 2**32 - 1),
 )
-ALPHA = _number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)
-MEMBERS = _integer("members", 1000, "number of random starts", 10, 10_000)
+ALPHA = number("alpha", 1e-3, "scale of the start", 1e-6, 1e-2)
+MEMBERS = integer("members", 1000, "number of random starts", 10, 10_000)
 
 CHAPTERS = {
     "intro": (
-        _number("alpha", 1e-3, "scale of the initialization: a_1(0)", 1e-6, 1e-2),
-        _number("zeta_gap", 1e-5, "relative gap 1 - a_2(0)/a_1(0)", 1e-8, 1e-2),
+        number("alpha", 1e-3, "scale of the initialization: a_1(0)", 1e-6, 1e-2),
+        number("zeta_gap", 1e-5, "relative gap 1 - a_2(0)/a_1(0)", 1e-8, 1e-2),
     ),
     "setup": (
-        _integer("kappa", 6, "training length", 2, 12),
-        _integer("d", 8, "dimension of the student, above kappa", 3, 16),
-        _number("epsilon", 1.0, "error wanted one step beyond the training length", 1e-3, 1e6),
-        _integer("seed", 0, "seed of the random systems and sequences", 0, 2**32 - 1),
+        integer("kappa", 6, "training length", 2, 12),
+        integer("d", 8, "dimension of the student, above kappa", 3, 16),
+        number("epsilon", 1.0, "error wanted one step beyond the training length", 1e-3, 1e6),
+        integer("seed", 0, "seed of the random systems and sequences", 0, 2**32 - 1),
     ),
     "proposition-1": (
-        _integer("kappa", 6, "length of the random sequences", 3, 10),
-        _integer("d", 10, "dimension of the random students", 1, 32),
-        _integer("seed", 0, "seed of the random students and sequences", 0, 2**32 - 1),
-        _choice("experiment", "figure2.ssm_mlp", "the run that is watched", *panels()),
+        integer("kappa", 6, "length of the random sequences", 3, 10),
+        integer("d", 10, "dimension of the random students", 1, 32),
+        integer("seed", 0, "seed of the random students and sequences", 0, 2**32 - 1),
+        choice("experiment", "figure2.ssm_mlp", "the run that is watched", *panels()),
     ),
     "greedy-learning": (
-        _integer("seed", -1, "seed of all panels; -1: the released one of each", -1, 2**32 - 1),
+        integer("seed", -1, "seed of all panels; -1: the released one of each", -1, 2**32 - 1),
         *_training("float64"),
     ),
     "keras-experiments": (
-        _integers(
+        integers(
             "seeds", [], "one student for each; empty: the released ones", 0, 2**32 - 1, 64, 0
         ),
         *_training("float32"),
     ),
     "is-it-the-seed": (
-        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 4, "how many seeds of each row are run again", 1, 64),
-        _choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
-        _integer("first", 0, "its first seed", 0, 2**31),
-        _integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),
-        _grid("grid", {"n_special": [1]}, "parameters of the experiment and their values"),
-        _integer("chunk", 250, "seeds that it computes and stores together", 1, 1_000_000),
-        _text("where", "here", "'here', 'cores' or the address of a Dask scheduler"),
-        _text("folder", "", "where its chunks are kept, to go on from; empty: nowhere"),
-        _choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
+        integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        integer("sample", 4, "how many seeds of each row are run again", 1, 64),
+        choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
+        integer("first", 0, "its first seed", 0, 2**31),
+        integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),
+        grid("grid", {"n_special": [1]}, "parameters of the experiment and their values"),
+        integer("chunk", 250, "seeds that it computes and stores together", 1, 1_000_000),
+        text("where", "here", "'here', 'cores' or the address of a Dask scheduler"),
+        text("folder", "", "where its chunks are kept, to go on from; empty: nowhere"),
+        choice("backend", "tensorflow", "what Keras computes with", "tensorflow", "jax"),
     ),
     "proof-setting": CASE,
     "proof-flow-s1": (
         *CASE,
         MEMBERS,
-        _number("epsilon", 0.01, "error wanted over all lengths up to 42", 1e-6, 0.1),
+        number("epsilon", 0.01, "error wanted over all lengths up to 42", 1e-6, 0.1),
     ),
     "proof-auxiliary": CASE,
     "proof-reference": CASE,
@@ -175,52 +110,52 @@ CHAPTERS = {
     "proof-free": CASE,
     "certificate": (
         *CASE,
-        _number("alpha", 1e-2, "largest scale of the starts", 1e-6, 1e-2),
-        _number("place", 0.5, "a_3 to a_d start below 1 - this times a_1", 0.3, 0.9),
+        number("alpha", 1e-2, "largest scale of the starts", 1e-6, 1e-2),
+        number("place", 0.5, "a_3 to a_d start below 1 - this times a_1", 0.3, 0.9),
     ),
     "how-little-poison": (
-        _integer("kappa", 7, "training length", 7, 9, odd=True),
-        _integer("d", 8, "dimension of the student", 8, 12),
-        _number("alpha", 1e-2, "largest scale of the starts; also 1/10, 1/100 of it", 1e-3, 1e-2),
-        _number("zeta", 1e-5, "relative gap 1 - a_2(0)/a_1(0) of the first start", 1e-6, 1e-3),
-        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 3, "how many starts and seeds are run again", 1, 32),
+        integer("kappa", 7, "training length", 7, 9, odd=True),
+        integer("d", 8, "dimension of the student", 8, 12),
+        number("alpha", 1e-2, "largest scale of the starts; also 1/10, 1/100 of it", 1e-3, 1e-2),
+        number("zeta", 1e-5, "relative gap 1 - a_2(0)/a_1(0) of the first start", 1e-6, 1e-3),
+        integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        integer("sample", 3, "how many starts and seeds are run again", 1, 32),
     ),
     "poisoned-set": (
-        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 2, "how many starts of two laws are run again", 1, 32),
+        integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        integer("sample", 2, "how many starts of two laws are run again", 1, 32),
     ),
     "learned-ends": (
-        _integer("kappa", 7, "training length", 7, 9, odd=True),
-        _integer("d", 8, "dimension of the student", 8, 12),
-        _number("alpha", 1e-3, "scale of the start", 1e-4, 1e-2),
-        _integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
+        integer("kappa", 7, "training length", 7, 9, odd=True),
+        integer("d", 8, "dimension of the student", 8, 12),
+        number("alpha", 1e-3, "scale of the start", 1e-4, 1e-2),
+        integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
+        integer("sample", 2, "how many of the stored starts are run again", 1, 32),
     ),
     "infinite-data": (
-        _integers("poles", [9, 5], "the teacher's poles, in tenths, no two alike", -9, 10, 4),
-        _integer("d", 8, "dimension of the student", 4, 12),
-        _integer("seed", 0, "seed of the random starts and of the sample", 0, 2**32 - 1),
-        _integer("sample", 2, "how many of the stored starts are run again", 1, 32),
+        integers("poles", [9, 5], "the teacher's poles, in tenths, no two alike", -9, 10, 4),
+        integer("d", 8, "dimension of the student", 4, 12),
+        integer("seed", 0, "seed of the random starts and of the sample", 0, 2**32 - 1),
+        integer("sample", 2, "how many of the stored starts are run again", 1, 32),
     ),
     "what-protects": (
-        _integer("seed", 0, "seed of the random samples", 0, 2**32 - 1),
-        _integer("sample", 2, "how many of the stored starts are run again", 1, 16),
+        integer("seed", 0, "seed of the random samples", 0, 2**32 - 1),
+        integer("sample", 2, "how many of the stored starts are run again", 1, 16),
     ),
     "errata": CASE,
     "statements": (
-        _choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),
+        choice("show", "all", "which rows", "all", "checked", "open", "false as printed"),
     ),
     "reproducibility-notes": (
-        _integer("seed", 200, "seed of the start whose draws are compared", 0, 2**32 - 1),
+        integer("seed", 200, "seed of the start whose draws are compared", 0, 2**32 - 1),
     ),
     "theorem-1": (
-        _integer("kappa", 7, "training length", 7, 13, odd=True),
-        _integer("d", 10, "dimension of the student", 8, 40),
-        _number("sd_A", 1e-3, "scale of the initialization", 1e-5, 1e-2),
-        _number("diff_exponent", 5, "the gap a_1 - a_2 is 0.05 exp(this * log10 sd_A)", 5, 20),
-        _integers("seeds", [242, 244, 246, 247], "one start for each", 0, 2**32 - 1, 64),
-        _choice("rule", "released", "how starts are drawn", "released", "text", "text, positive"),
+        integer("kappa", 7, "training length", 7, 13, odd=True),
+        integer("d", 10, "dimension of the student", 8, 40),
+        number("sd_A", 1e-3, "scale of the initialization", 1e-5, 1e-2),
+        number("diff_exponent", 5, "the gap a_1 - a_2 is 0.05 exp(this * log10 sd_A)", 5, 20),
+        integers("seeds", [242, 244, 246, 247], "one start for each", 0, 2**32 - 1, 64),
+        choice("rule", "released", "how starts are drawn", "released", "text", "text, positive"),
     ),
 }
 

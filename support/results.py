@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from support import __version__
 
-__all__ = ["load", "make_key", "read_table", "recall", "store", "versions", "write_table"]
+__all__ = ["load", "make_key", "read_table", "recall", "rounded", "store"]
+__all__ += ["versions", "write_table"]
 
 READS = ("book/results/*.json", "book/results/*.parquet")
 FOLDER = Path(__file__).parents[1] / "book" / "results"
@@ -119,3 +121,12 @@ def recall(key, compute):
     if record and all(record["key"][part] == key[part] for part in asked):
         return record
     return {"key": key, "values": compute()}
+
+
+def rounded(values):
+    """An array as nested lists, floats to six significant digits."""
+    if isinstance(values, list):
+        return [rounded(v) for v in values]
+    if isinstance(values, float):
+        return float(f"{values:.6g}")
+    return rounded(values.tolist()) if isinstance(values, (np.ndarray, np.generic)) else values

@@ -9,9 +9,7 @@ student is one row of a table, each chunk a file of its own, refused if a byte i
 import hashlib
 import itertools
 import json
-import os
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -21,12 +19,14 @@ import pyarrow as pa
 
 from support import paper, results
 from support.backend import BACKEND, device
+from support.engines import engine
 from support.experiments import TheoremSetting
 from support.flow import closed_form_limit
 from support.observe import effective_rank
 from support.panels import large_entries
 from support.paper import COLUMNS
-from support.trained import Experiment, Protocol, abc, allowed, require_number
+from support.protocol import Protocol
+from support.trained import Experiment, abc, allowed, require_number
 from support.training import progress_bar
 
 __all__ = ["Sweep", "provenance", "run"]
@@ -199,64 +199,6 @@ def compute(name, point, seeds):
     return pa.concat_tables(tables), provenance()
 
 
-@contextmanager
-def _client(where):
-    """A Dask client: of a cluster on all cores of this machine, or of one that stands elsewhere."""
-    from distributed import Client, LocalCluster
-
-    if where == "cores":
-        env = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "KERAS_BACKEND": BACKEND}
-        options = dict(n_workers=os.cpu_count(), threads_per_worker=1, silence_logs=50, env=env)
-        with (
-            LocalCluster(dashboard_address="127.0.0.1:0", **options) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
-    try:
-        client = Client(where, timeout=5)
-    except (OSError, ValueError, TypeError):
-        raise ValueError(
-            f"where = {where!r}; allowed: 'here', 'cores' or the address of a Dask scheduler "
-            "that answers, such as 'tcp://127.0.0.1:8786'"
-        ) from None
-    with client:
-        yield client
-
-
-@contextmanager
-def _engine(where):
-    """(who computes, a function from {i: chunk} to pairs of i and table as they get ready)."""
-    if where == "here":
-        yield provenance(), lambda jobs: ((i, compute(*job)) for i, job in jobs.items())
-        return
-    from distributed import KilledWorker, as_completed
-
-    def computed(jobs):
-        futures = {client.submit(compute, *job, pure=False): i for i, job in jobs.items()}
-        try:
-            for future, result in as_completed(list(futures), with_results=True):
-                if not isinstance(result, tuple):  # a cancellation
-                    raise RuntimeError(f"where = {where!r} went away; what arrived before is kept")
-                yield futures[future], result
-                future.release()
-        except KilledWorker as error:
-            raise RuntimeError(
-                f"a chunk was given up: {error.allowed_failures + 1} workers died computing it "
-                "(out of memory? a smaller chunk may help); what arrived before is kept"
-            ) from None
-
-    with _client(where) as client:
-        found = list(client.run(provenance).values())
-        if not found:
-            raise ValueError(f"where = {where!r}; allowed: a scheduler with workers (dask worker)")
-        if any(other != found[0] for other in found):
-            raise ValueError(f"where = {where!r}: its workers differ in device or versions")
-        if found[0]["code"] != provenance()["code"]:
-            raise ValueError(f"where = {where!r}: its workers have another version of this package")
-        yield found[0], computed
-
-
 def _kept(path, key):
     """The table of a chunk stored under this key; None, and a warning, where it is damaged."""
     if not path.exists():
@@ -284,7 +226,7 @@ def run(sweep, where="here", folder=None, progress=True):
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(f"folder = {str(folder)!r} cannot be used: {error.strerror}") from None
-    with _engine(where) as (made_by, computed):
+    with engine(where, compute, provenance) as (made_by, computed):
         key, chunks, labels = sweep.key(made_by), sweep.chunks(), sweep.labels()
         asked = json.dumps([key, made_by["code"], sweep.chunk])
         digest = hashlib.sha256(asked.encode()).hexdigest()[:16]

@@ -12,11 +12,12 @@ import numpy as np
 from support import paper, released, results
 from support.backend import BACKEND, device, keras
 from support.layers import DiagonalSSM, ReluNetwork, Student
+from support.protocol import RELEASED, Protocol
+from support.results import rounded
 from support.ssm import SSM, generalization_error
 from support.training import Run, require_memory, sequence_loss, train
 
-__all__ = ["MOST", "RELEASED", "TEST_LENGTH", "TEXT"]
-__all__ += ["Experiment", "Outcome", "Protocol", "abc", "cells", "rounded"]
+__all__ = ["MOST", "TEST_LENGTH", "Experiment", "Outcome", "abc", "cells"]
 
 MOST = 200_000  # iterations after which an unfinished member is given up
 TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
@@ -40,31 +41,6 @@ def require_number(name, value, least):
 def allowed(name):
     """The entries of CHANGES that this experiment has, in words."""
     return ", ".join(entry for entry in CHANGES if entry in paper.setting(name))
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Whom to follow, "text" or "released", in each choice on which they differ.
-
-    Raises ValueError for anything else.
-    """
-
-    draws: str = "released"  # which generators draw starts and sequences
-    output_order: str = "released"  # text: C's entries descend; released: reversed index order
-    rate: str = "released"  # what the adaptive rate averages (standalone SSMs)
-    reading: str = "released"  # text: after all further iterations; released: 99 before
-    stop: str = "released"  # stop loss in the second table's network: 0.01 or 0.05
-    ends: str = "released"  # Figure 4; text: B = C = 1; released: reset to that after each step
-
-    def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value not in ("text", "released"):
-                raise ValueError(f"{field.name} = {value!r}; allowed: 'text' or 'released'")
-
-
-RELEASED = Protocol()
-TEXT = Protocol(**dict.fromkeys(asdict(RELEASED), "text"))
 
 
 @dataclass(frozen=True)
@@ -322,15 +298,6 @@ def cells(experiment, seeds, **options):
     options = {"chunk": 8} | options
     records = {c: experiment.train(seeds, c, **options).record() for c in paper.COLUMNS}
     return {c: record.pop("error") for c, record in records.items()} | {"runs": records}
-
-
-def rounded(values):
-    """An array as nested lists, floats to six significant digits."""
-    if isinstance(values, list):
-        return [rounded(v) for v in values]
-    if isinstance(values, float):
-        return float(f"{values:.6g}")
-    return rounded(values.tolist()) if isinstance(values, (np.ndarray, np.generic)) else values
 
 
 def abc(student):

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, LocalCluster
 from pyarrow import compute
 
-from support import results, sweeps
+from support import engines, results, sweeps
 from support.experiments import TheoremSetting
 from support.sweeps import Sweep, run
 from support.trained import Experiment
@@ -274,7 +274,7 @@ def test_workers_must_be_there_and_be_alike(monkeypatch):
     made_by = sweeps.provenance()
     other = made_by | {"device": "another"}
     client = SimpleNamespace()
-    monkeypatch.setattr(sweeps, "_client", lambda where: nullcontext(client))
+    monkeypatch.setattr(engines, "_client", lambda where: nullcontext(client))
     for found, line in (
         ({}, "where = 'tcp://a'; allowed: a scheduler with workers"),
         ({"a": made_by, "b": other}, "where = 'tcp://a': its workers differ in device or versions"),
@@ -327,7 +327,7 @@ def test_a_scheduler_that_goes_away_is_said_in_one_line(tmp_path):
 def test_a_worker_that_comes_later_must_be_alike_too(tmp_path, monkeypatch):
     made_by, table = sweeps.provenance(), pa.table({})
     late = [(0, (table, made_by | {"device": "another"}))]
-    monkeypatch.setattr(sweeps, "_engine", lambda where: nullcontext((made_by, lambda jobs: late)))
+    monkeypatch.setattr(sweeps, "engine", lambda *_: nullcontext((made_by, lambda jobs: late)))
     with pytest.raises(ValueError, match="where = 'tcp://a': its workers differ"):
         run(TWO, "tcp://a", tmp_path)
     assert not files(tmp_path)

@@ -13,8 +13,10 @@ from results import _in_own_time, bands
 from support import paper, released, results
 from support.panels import _telling, large_entries, panels
 from support.paper import COLUMNS
+from support.protocol import RELEASED, TEXT, Protocol
+from support.results import rounded
 from support.ssm import SSM
-from support.trained import RELEASED, TEXT, Experiment, Protocol, abc, cells, rounded
+from support.trained import Experiment, abc, cells
 
 STANDALONE = [name for name in paper.panels() if not name.endswith("mlp")]
 

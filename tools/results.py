@@ -44,9 +44,11 @@ from support.protection import (
     sequence,
     train_defended,
 )
+from support.protocol import RELEASED, TEXT
+from support.results import rounded
 from support.ssm import SSM, generalization_error
 from support.sweeps import Sweep, run
-from support.trained import RELEASED, TEXT, Experiment, abc, cells, rounded
+from support.trained import Experiment, abc, cells
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
