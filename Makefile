@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SITE := _build/html
 
-.PHONY: book html test lint bench results lock clean
+.PHONY: book html pdf test lint bench results lock clean
 
 book: .venv/installed  ## execute every chapter, then render
 	$(BIN)/python tools/chapters.py
@@ -15,6 +15,9 @@ html: .venv/installed  ## render the committed, executed notebooks
 	rm -rf _build
 	$(BIN)/jupyter-book build . -q -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/$(SITE)/index.html"
+
+pdf: html  ## print the whole book into one PDF (needs Chromium)
+	$(BIN)/python tools/pdf.py
 
 test: .venv/installed lint html  ## everything a checker wants to know
 	$(BIN)/pytest -n logical --dist loadfile tests
