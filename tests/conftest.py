@@ -1,14 +1,12 @@
 """What several test files share: the rendered book, and a browser to open it in."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import chapters
 import pytest
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+from pdf import BROWSER, OPTIONS
 
 
 def build(root, output):
@@ -38,7 +36,6 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=options)
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=OPTIONS)
         yield browser
         browser.close()
