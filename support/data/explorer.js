@@ -1,6 +1,6 @@
 // The explorer of support/explorer.py: draws one frame, and another when a slider moves.
 (() => {
-  const root = document.getElementById("explorer");
+  const root = document.querySelector(".explorer");
   const { digits, low, high, d, kappa, length, doses, frames } = JSON.parse(
     root.querySelector("script[type='application/json']").textContent,
   );
