@@ -3,7 +3,8 @@
 MathJax is served from the book, and of it only what the pages can ask for; source maps are for the
 theme's developers, one format of each font is enough; drawings have few colours, so they are stored
 with a palette; the notebook that a page offers for download comes without its outputs, which the
-page itself shows. Roles and empty headers that mislead a screen reader are put right.
+page itself shows. Roles and empty headers that mislead a screen reader are put right, and a formula
+is kept together with its punctuation.
 """
 
 import re
@@ -22,6 +23,9 @@ WITHOUT_EXCERPTS = """if (location.protocol === "file:")
 # Docutils gives each source a role that is no list item, in a list; ARIA 1.2 has withdrawn it.
 ROLES = re.compile(r' role="list"(?= class="citation-list")| role="doc-biblioentry"')
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>\s*</th>")
+
+# MathJax lets a line break between a formula and the punctuation behind it.
+PUNCTUATED = re.compile(r'(<span class="math [^>]*>[^<]*</span>[.,;:?!)\u2019\u201d]+)')
 
 
 def prune(folder, keep):
@@ -51,18 +55,18 @@ def slim(site):
         nbformat.write(notebook, source)
 
 
-def open_up(site):
-    """Let assistive technology read the pages: no role out of place, no header without words."""
+def mend(site):
+    """No role out of place, no header without words, no full stop on a line of its own."""
     for page in site.rglob("*.html"):
-        text = page.read_text()
-        page.write_text(EMPTY_HEADER.sub(r"<td\1></td>", ROLES.sub("", text)))
+        text = EMPTY_HEADER.sub(r"<td\1></td>", ROLES.sub("", page.read_text()))
+        page.write_text(PUNCTUATED.sub(r'<span class="unbroken">\1</span>', text))
 
 
 def setup(app):
     def finish(app, exception):
         if exception is None and app.builder.name == "html":
             slim(Path(app.outdir))
-            open_up(Path(app.outdir))
+            mend(Path(app.outdir))
 
     app.add_js_file(None, body=WITHOUT_EXCERPTS, priority=300)
     app.connect("build-finished", finish, priority=900)  # after MathJax has been copied
