@@ -109,7 +109,7 @@ def explorer(limits, kappa, length, choices, chosen):
     sliders = "".join(map(_slider, names, choices.values(), chosen))
     key = (
         f'<p class="key"><span style="color: {POISONED}">━</span> poisoned, '
-        f'<span style="color: {CLEAN}">╌</span> clean, grey band: teacher; on the right '
+        f'<span style="color: {CLEAN}">╌</span> clean, grey band: teacher; errors: '
         f"<span>━</span> lags 2 to {kappa - 1}, <span>╌</span> lags {kappa} to {length - 1}</p>"
     )
     return HTML(

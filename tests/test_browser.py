@@ -24,6 +24,17 @@ STICKING_OUT = """() => {
     return box.width && box.right > width + 1 && !held(e) && !e.closest("mjx-assistive-mml");
   }).map((e) => `${e.tagName} ${e.className}: ${e.textContent.slice(0, 40)}`); }"""
 
+# Formulas that reach out of an element that cuts off; what scrolls must itself be in sight.
+CUT_OFF = """[...document.querySelectorAll("mjx-math")].filter((e) => {
+  let box = e.getBoundingClientRect();
+  for (let p = e.parentElement; p && !p.matches("p, li, td, article"); p = p.parentElement) {
+    const frame = p.getBoundingClientRect(), overflow = getComputedStyle(p).overflowX;
+    const out = box.right > frame.right + 1 || box.left < frame.left - 1;
+    if (["hidden", "clip"].includes(overflow) && out) return true;
+    if (["auto", "scroll"].includes(overflow)) box = frame;
+  }
+  return false; }).map((e) => e.textContent.slice(0, 80))"""
+
 # Prose without code and typeset formulas, to look for formulas that stayed as they were written.
 PROSE = """[...document.querySelectorAll("article :is(p, li, td)")].map((e) => {
   const copy = e.cloneNode(true);
@@ -102,9 +113,12 @@ def test_a_page_is_whole_in_light_and_dark_on_desk_and_phone(site, visit, name):
     assert "$" not in prose and "\\" not in prose
     assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert page.evaluate(STICKING_OUT) == []
+    assert page.evaluate(CUT_OFF) == []
     seen.turn("dark", PHONE)
-    assert page.evaluate(STICKING_OUT) == []
+    assert page.evaluate(STICKING_OUT) == [] and page.evaluate(CUT_OFF) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    widths = page.evaluate("[...document.querySelectorAll('figure img')].map(i => i.width)")
+    assert min(widths, default=600) >= 600  # letters of 9.5 points on 8.4 inches: ten pixels high
     assert seen.serious(runOnly=["scrollable-region-focusable"]) == []
     page.evaluate(THIN)
     assert seen.serious() == []
@@ -119,6 +133,8 @@ def test_a_page_that_is_not_whole_is_noticed(visit, tmp_path):
     (tmp_path / "bad.html").write_text(
         "<!doctype html><html data-theme='light'><title>bad</title><body><article>"
         "<p>$x$</p><div style='width: 3000px'>wide</div><img src='absent.png'>"
+        "<div style='overflow: hidden; width: 1em'>"
+        "<mjx-math style='display: block; width: 9em'>x = y</mjx-math></div>"
         "<p style='color: #eee; background: #fff'>pale</p>"
         "<script>fetch('https://example.org'); undefinedFunction()</script></article></body></html>"
     )
@@ -126,6 +142,7 @@ def test_a_page_that_is_not_whole_is_noticed(visit, tmp_path):
     found = " ".join(seen.serious())
     assert all(rule in found for rule in ("image-alt", "color-contrast", "html-has-lang"))
     assert seen.page.evaluate(STICKING_OUT) == ["DIV : wide"]
+    assert seen.page.evaluate(CUT_OFF) == ["x = y"]
     assert "$" in seen.page.evaluate(PROSE)
     assert "https://example.org/" in seen.asked
     assert any(url.endswith("absent.png") for url in seen.failed)

@@ -4,7 +4,7 @@ MathJax is served from the book, and of it only what the pages can ask for; sour
 theme's developers, one format of each font is enough; drawings have few colours, so they are stored
 with a palette; the notebook that a page offers for download comes without its outputs, which the
 page itself shows. Roles and empty headers that mislead a screen reader are put right, and a formula
-is kept together with its punctuation.
+is kept together with its punctuation, and a plot at a size at which it can be read.
 """
 
 import re
@@ -23,6 +23,9 @@ WITHOUT_EXCERPTS = """if (location.protocol === "file:")
 # Docutils gives each source a role that is no list item, in a list; ARIA 1.2 has withdrawn it.
 ROLES = re.compile(r' role="list"(?= class="citation-list")| role="doc-biblioentry"')
 EMPTY_HEADER = re.compile(r"<th\b([^>]*)>\s*</th>")
+
+# On a phone a plot keeps its size and is moved sideways, by finger or by arrow keys.
+PICTURE = re.compile(r"(<figure\b[^>]*>\s*)(<img\b[^>]*>)")
 
 # MathJax lets a line break between a formula and the punctuation behind it.
 PUNCTUATED = re.compile(r'(<span class="math [^>]*>[^<]*</span>[.,;:?!)\u2019\u201d]+)')
@@ -56,9 +59,10 @@ def slim(site):
 
 
 def mend(site):
-    """No role out of place, no header without words, no full stop on a line of its own."""
+    """No role out of place, no header without words, no lone full stop, plots that can be moved."""
     for page in site.rglob("*.html"):
         text = EMPTY_HEADER.sub(r"<td\1></td>", ROLES.sub("", page.read_text()))
+        text = PICTURE.sub(r'\1<div class="picture" tabindex="0">\2</div>', text)
         page.write_text(PUNCTUATED.sub(r'<span class="unbroken">\1</span>', text))
 
 
