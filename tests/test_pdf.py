@@ -20,7 +20,7 @@ WORDS = """() => Object.fromEntries([...document.querySelectorAll("article [id]"
 CUT_OFF = """[...document.querySelectorAll("article :is(p, td, pre, img, table, mjx-container)")]
   .filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML)"""
 PROSE = """(() => { const copy = document.querySelector("main").cloneNode(true);
-  copy.querySelectorAll("pre, code, mjx-container").forEach((e) => e.remove());
+  copy.querySelectorAll("pre, code, mjx-container, script").forEach((e) => e.remove());
   return copy.textContent; })()"""
 
 
