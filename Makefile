@@ -20,8 +20,7 @@ pdf: html  ## print the whole book into one PDF (needs Chromium)
 	$(BIN)/python tools/pdf.py
 
 test: .venv/installed lint html  ## everything a checker wants to know
-	$(BIN)/pytest -n logical --dist loadfile tests
-	$(BIN)/pytest -n logical --dist loadfile --nbval book
+	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder --nbval tests book
 
 lint: .venv/installed
 	$(BIN)/ruff check .

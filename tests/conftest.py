@@ -1,4 +1,4 @@
-"""What several test files share: the rendered book, and a browser to open it in."""
+"""What test files share: their order, the rendered book, and a browser to open it in."""
 
 import subprocess
 import sys
@@ -7,6 +7,16 @@ from pathlib import Path
 import chapters
 import pytest
 from pdf import BROWSER, OPTIONS
+
+SITE = chapters.ROOT / "_build" / "html"
+
+# The files that take longest, begun first, so that no worker is left with one at the end.
+LONGEST = ("test_reruns", "test_training", "test_sweeps", "test_browser", "test_pdf", "test_trained")
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 def build(root, output):
@@ -26,6 +36,13 @@ def render():
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
+    """The HTML of the book: as `make html` left it, or rendered now where something is newer."""
+    sources = [chapters.ROOT / name for name in ("_config.yml", "_toc.yml")]
+    for folder in ("book", "_static", "tools"):
+        sources += [path for path in (chapters.ROOT / folder).glob("*") if path.is_file()]
+    last = SITE / "search.html"
+    if last.exists() and last.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        return SITE
     return build(chapters.ROOT, tmp_path_factory.mktemp("book"))
 
 

@@ -32,9 +32,10 @@ def plain(text):
 class Edition:
     """The book laid out in the browser, and the PDF that was printed from it."""
 
-    def __init__(self, site, browser):
-        folder = site.parent / "pdf"
-        folder.mkdir()
+    def __init__(self, site, browser, folder):
+        (folder / "html").symlink_to(site)  # the document names its pictures and styles from here
+        (folder / "pdf").mkdir()
+        folder = folder / "pdf"
         self.path = folder / "book.pdf"
         (folder / "book.html").write_text(pdf.document(site))
         self.page = pdf.lay_out(browser, folder / "book.html")
@@ -49,8 +50,8 @@ class Edition:
 
 
 @pytest.fixture(scope="module")
-def edition(site, browser):
-    return Edition(site, browser)
+def edition(site, browser, tmp_path_factory):
+    return Edition(site, browser, tmp_path_factory.mktemp("edition"))
 
 
 @pytest.fixture(scope="module")

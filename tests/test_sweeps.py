@@ -106,7 +106,7 @@ def test_a_cluster_gives_the_same_bits(here, cluster, workers):
     cluster.scale(workers)
     with Client(cluster) as client:
         client.wait_for_workers(workers, timeout=60)
-    for sweep in (FLOW, TRAINED):
+    for sweep in (FLOW, TRAINED) if workers == 2 else (FLOW,):
         assert run(sweep, cluster.scheduler_address)[1].equals(here[sweep.experiment])
 
 
