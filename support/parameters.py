@@ -78,7 +78,7 @@ CHAPTERS = {
     ),
     "is-it-the-seed": (
         integer("seed", 0, "seed of the random sample that is run again", 0, 2**32 - 1),
-        integer("sample", 4, "how many seeds of each row are run again", 1, 64),
+        integer("sample", 2, "how many seeds of each row are run again", 1, 64),
         choice("experiment", "table1.ssm_beyond", "what your own sweep runs", *experiments()),
         integer("first", 0, "its first seed", 0, 2**31),
         integer("count", 32, "how many consecutive seeds it runs", 1, 10_000_000),

@@ -65,8 +65,7 @@ OTHERS = {
     "proof-auxiliary": [{"kappa": 11, "d": 9, "seed": 3}],
     "proof-free": [{"kappa": 11, "d": 9, "seed": 3}],
     "certificate": [
-        {"kappa": 9, "d": 12, "seed": 3, "alpha": 1e-3, "place": 0.7},
-        {"kappa": 13, "d": 20, "place": 0.3},
+        {"kappa": 13, "d": 12, "seed": 3, "alpha": 1e-3, "place": 0.3},
     ],
     "how-little-poison": [
         {"kappa": 9, "d": 10, "alpha": 5e-3, "zeta": 1e-4, "seed": 1, "sample": 1}
@@ -80,7 +79,6 @@ OTHERS = {
     "reproducibility-notes": [{"seed": 7}],
     "theorem-1": [
         {"kappa": 9, "d": 12, "seeds": [1, 2, 3]},
-        {"kappa": 9, "seeds": [1]},
         {"kappa": 13, "rule": "text", "seeds": [47]},
     ],
 }
