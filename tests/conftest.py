@@ -11,7 +11,7 @@ from pdf import BROWSER, OPTIONS
 SITE = chapters.ROOT / "_build" / "html"
 
 # The files that take longest, begun first, so that no worker is left with one at the end.
-LONGEST = ("test_reruns", "test_training", "test_sweeps", "test_browser", "test_pdf", "test_trained")
+LONGEST = ("test_reruns", "test_training", "test_pdf", "test_sweeps", "test_browser")
 
 
 def pytest_collection_modifyitems(items):
