@@ -5,6 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SITE := _build/html
 
+# Where the home folder cannot be written, what Jupyter and Matplotlib keep there goes beside the
+# environment.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.venv/home
+endif
+
 .PHONY: book html pdf test lint bench results lock clean
 
 book: .venv/installed  ## execute every chapter, then render
@@ -43,6 +49,7 @@ results: .venv/installed  ## recompute the stored results that the pages render
 	  || { echo "Could not create .venv; on Debian: apt-get install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p .venv/home
 	@touch $@
 
 lock:  ## pin requirements.txt anew (needs uv: https://docs.astral.sh/uv/)

@@ -132,8 +132,10 @@ def theorem_sets(teacher, kappa, baseline, special, dose=1.0, lag=1):
         raise ValueError(f"kappa = {kappa}; allowed: 3 or more")
     if not 0 <= lag <= kappa - 2:
         raise ValueError(f"lag = {lag}; allowed: 0, ..., kappa - 2 = {kappa - 2}")
-    P, Q = np.sum(np.square(baseline)), np.sum(np.square(special))
-    if not (P > 0 and dose > 0 and np.isclose(dose * P, Q, rtol=1e-12, atol=0)):
+    with np.errstate(over="ignore"):
+        P, Q = np.sum(np.square(baseline)), np.sum(np.square(special))
+        equal = np.isclose(dose * P, Q, rtol=1e-12, atol=0)
+    if not (0 < P < np.inf and dose > 0 and equal):
         raise ValueError(f"special: sum of squares {Q}; allowed: {dose} times {P}, positive")
     S_1 = labelled(spikes(baseline, 1, kappa), teacher)
     S_2 = S_1 + labelled(spikes(special, kappa - lag, kappa), teacher)

@@ -15,6 +15,7 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import hyp2f1
 
 from support.experiments import TheoremSetting
+from support.flow import finite_start
 
 __all__ = ["delays", "drift", "leading_correction", "left_behind", "measured_dose"]
 __all__ += ["reaching_dose", "small_dose_limit", "turning_dose"]
@@ -24,9 +25,14 @@ def delays(start, kappa, dose, lag=1):
     """How much later than the first entry each one passes a given size: tau_j, shape [d].
 
     `start` [d] is positive, the largest entry first. The integral of 1/velocity from a_j(0) to
-    a_1(0), by Gauss' rule in log a, through the gaps, which are exact in floats.
+    a_1(0), by Gauss' rule in log a, through the gaps, which are exact in floats. Raises ValueError
+    for another start, a dose that is negative or not finite, and a lag outside 1, ..., kappa - 2.
     """
-    a, k, rho, l = np.asarray(start, dtype=float), kappa, dose, lag
+    a, k, rho, l = finite_start(start, "[d]"), kappa, dose, lag
+    if not (np.all(a > 0) and np.all(a <= a[0])):
+        raise ValueError(f"start = {a}; allowed: positive, the largest entry first")
+    if not (0 <= rho < np.inf and 1 <= l <= k - 2):
+        raise ValueError(f"dose = {rho}, lag = {l}; allowed: from 0, and 1, ..., {k - 2}")
     nodes, weights = np.polynomial.legendre.leggauss(64)
     span = -np.log1p(-(a[0] - a) / a[0])[:, None]  # log(a_1 / a_j), [d, 1]
     x = a[0] * np.exp(-span * (nodes + 1) / 2)  # [d, nodes]
@@ -45,7 +51,8 @@ def left_behind(start, kappa, dose, lag=1):
     """Where the student first fits the baseline, [d], for a small dose.
 
     Every entry has then run the same law, and is tau_j behind the first. For a dose of zero this
-    is the limit under S_1, see `support.flow.closed_form_limit`.
+    is the limit under S_1, see `support.flow.closed_form_limit`. Raises ValueError as `delays` does
+    and for a start that fits the baseline already, RuntimeError where a root is not found.
     """
     start = np.asarray(start, dtype=float)
     tau = delays(start, kappa, dose, lag)
@@ -56,8 +63,12 @@ def left_behind(start, kappa, dose, lag=1):
     def entries(first):
         time = _time_left(first, kappa, dose, lag) + tau
         found = find_root(late, (start / 2, 2 * first), args=(time,), tolerances={"xrtol": 1e-14})
+        if not np.all(found.success):
+            raise RuntimeError("left behind: no root found for an entry")
         return found.x
 
+    if (start ** (kappa - 1)).sum() >= 1:
+        raise ValueError(f"start = {start}; allowed: sum of a_j^{kappa - 1} below 1")
     return entries(brentq(lambda x: (entries(x) ** (kappa - 1)).sum() - 1, start[0], 1, xtol=1e-14))
 
 

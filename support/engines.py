@@ -27,7 +27,7 @@ def _client(where):
         return
     try:
         client = Client(where, timeout=5)
-    except (OSError, ValueError, TypeError):
+    except Exception:  # whatever an address that is none makes Dask and its event loop raise
         raise ValueError(
             f"where = {where!r}; allowed: 'here', 'cores' or the address of a Dask scheduler "
             "that answers, such as 'tcp://127.0.0.1:8786'"

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.integrate import LSODA
 from scipy.optimize.elementwise import find_root
 
-__all__ = ["GradientFlow", "Trajectory", "closed_form_limit", "divided_differences", "gap_matrix"]
+__all__ = ["GradientFlow", "Trajectory", "closed_form_limit", "divided_differences"]
+__all__ += ["finite_loss", "finite_start", "gap_matrix"]
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,12 @@ class GradientFlow:
 
         Stops where the loss falls below `loss_below`; unfinished at `horizon` (time) or after
         `max_steps`. Reports the solver's own steps. Raises ValueError for a horizon that is not
-        positive, RuntimeError where the solver fails, unless it is to `give_up` there, unfinished.
+        positive and a start that is no list of finite numbers or has no finite loss, RuntimeError
+        where the solver fails, unless it is to `give_up` there, unfinished.
         """
         if not horizon > 0:
             raise ValueError(f"horizon = {horizon}; allowed: a positive time")
-        start = np.asarray(start, dtype=float)
+        start = finite_start(start, "[d]")
         T = gap_matrix(len(start))
         y = T @ start
         # A tie with a_1 lasts forever; left to the solver, rounding would break it.
@@ -116,14 +118,16 @@ class GradientFlow:
             # The absolute tolerances only guard a_1 passing through 0, and gaps that vanish.
             atol=np.r_[1e-6 * rtol, np.full(len(free) - 1, 1e-30)],
         )
-        times, points, losses = [0.0], [y], [self.loss(start)]
+        times, points, losses = [0.0], [y], [finite_loss(self.loss(start))]
         while solver.status == "running" and losses[-1] >= loss_below and len(times) <= max_steps:
             message, y = solver.step(), whole(solver.y)
             loss = self.loss(T @ y)
             if solver.status == "failed" or not np.isfinite(loss):
                 if give_up:
                     break
-                raise RuntimeError(f"LSODA stopped at t = {solver.t:.3e}: {message}")
+                raise RuntimeError(
+                    f"LSODA stopped at t = {solver.t:.3e}: {message or f'the loss is {loss}'}"
+                )
             times.append(solver.t)
             points.append(y)
             losses.append(loss)
@@ -132,6 +136,24 @@ class GradientFlow:
         return Trajectory(
             np.array(times), T @ y, gaps, np.array(losses), finished=losses[-1] < loss_below
         )
+
+
+def finite_start(start, shape):
+    """A start as an array of floats; `shape` is "[d]" or "[d, members]", none of them zero.
+
+    Raises ValueError for another shape and for numbers that are not finite.
+    """
+    a = np.asarray(start, dtype=float)
+    if a.ndim != len(shape.split(",")) or not a.size or not np.all(np.isfinite(a)):
+        raise ValueError(f"start of shape {a.shape}; allowed: {shape}, every entry finite")
+    return a
+
+
+def finite_loss(loss):
+    """The loss at a start. Raises ValueError where it is beyond all floats."""
+    if not np.isfinite(loss):
+        raise ValueError(f"start: its loss is {loss}; allowed: a finite loss")
+    return loss
 
 
 def divided_differences(coefficients, a):
@@ -168,9 +190,9 @@ def closed_form_limit(start, kappa):
     a = np.asarray(start, dtype=float)
     size = abs(a)
     top = size.max(axis=0)
-    if not np.all(np.isfinite(a)) or np.any(top ** (kappa - 1) < 1e-290):
+    if not np.all(np.isfinite(a)) or np.any((kappa - 1) * np.log10(np.maximum(top, 1e-300)) < -290):
         raise ValueError("start: allowed: finite, its largest entry^(kappa-1) above 1e-290")
-    if np.any((size ** (kappa - 1)).sum(axis=0) >= 1):
+    if np.any(top >= 1) or np.any((size ** (kappa - 1)).sum(axis=0) >= 1):
         raise ValueError(f"start: allowed: sum of a_j^{kappa - 1} below 1")
     p = kappa - 3
     # c_j = a_j^-p - top^-p, in units of top^-p, through the gap, which is exact in floats

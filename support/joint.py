@@ -12,7 +12,7 @@ import numpy as np
 from scipy.integrate import LSODA
 from scipy.optimize import brentq
 
-from support.flow import divided_differences, gap_matrix
+from support.flow import divided_differences, finite_loss, finite_start, gap_matrix
 
 __all__ = ["JointFlow", "JointLimit", "clean_transition"]
 
@@ -31,9 +31,14 @@ class JointLimit:
 
 
 class JointFlow:
-    """The flow (12) on `data` (a TrainingSet); `rate` is eta, that of B and C over that of A."""
+    """The flow (12) on `data` (a TrainingSet); `rate` is eta, that of B and C over that of A.
+
+    Raises ValueError for a rate that is negative or not finite.
+    """
 
     def __init__(self, data, rate):
+        if not 0 <= rate < np.inf:
+            raise ValueError(f"rate = {rate}; allowed: from 0, finite")
         self.inputs = data.inputs[:, ::-1].astype(float)  # [n, kappa], column k meets lag k
         self.labels, self.rate = data.labels.astype(float), rate
         self.powers = np.arange(self.inputs.shape[1])
@@ -83,10 +88,11 @@ class JointFlow:
         """Where the flow leads from `start` [d] and b_j c_j = `weights`, a number or [d].
 
         By LSODA, until the loss is below `loss_below`; unfinished at `horizon` (time) or after
-        `max_steps`. Raises ValueError for a horizon or weights that are not positive, RuntimeError
-        where the solver fails.
+        `max_steps`. Raises ValueError for a horizon or weights that are not positive and a start
+        that is no list of finite numbers or has no finite loss, RuntimeError where the solver
+        fails.
         """
-        a = np.asarray(start, dtype=float)
+        a = finite_start(start, "[d]")
         weights = np.broadcast_to(np.asarray(weights, dtype=float), a.shape)
         if not (horizon > 0 and np.all(weights > 0)):
             raise ValueError(f"horizon = {horizon}, weights = {weights}; allowed: positive")
@@ -111,12 +117,14 @@ class JointFlow:
             # as in `support.flow`; the logarithms start at zero, and matter by their exponentials
             atol=np.where(free == 0, 1e-6 * rtol, np.where(free == d, rtol, 1e-30)),
         )  # fmt: skip
-        steps, loss = 0, self.loss(*split(solver.y))
+        steps, loss = 0, finite_loss(self.loss(*split(solver.y)))
         while solver.status == "running" and loss >= loss_below and steps < max_steps:
             message, steps = solver.step(), steps + 1
-            if solver.status == "failed":
-                raise RuntimeError(f"LSODA stopped at t = {solver.t:.3e}: {message}")
             loss = self.loss(*split(solver.y))
+            if solver.status == "failed" or not np.isfinite(loss):
+                raise RuntimeError(
+                    f"LSODA stopped at t = {solver.t:.3e}: {message or f'the loss is {loss}'}"
+                )
         a, u = split(solver.y)
         return JointLimit(a, np.exp(u), float(loss), bool(loss < loss_below))
 
@@ -125,7 +133,10 @@ def clean_transition(kappa, rate):
     """The largest entry that S_1 leaves, B and C learned from ones at `rate`, start near zero.
 
     Under S_1 the flow conserves a_j^2/(kappa-1) - b_j c_j/rate, so b_1 c_1 ends at
-    1 + rate a_1^2/(kappa-1), and zero loss is a_1^(kappa-1) times this being one.
+    1 + rate a_1^2/(kappa-1), and zero loss is a_1^(kappa-1) times this being one. Raises ValueError
+    for a kappa below 2 and a rate below zero.
     """
+    if not (kappa >= 2 and 0 <= rate < np.inf):
+        raise ValueError(f"kappa = {kappa}, rate = {rate}; allowed: from 2, and from 0, finite")
     e = rate / (kappa - 1)
     return brentq(lambda a: a ** (kappa - 1) * (1 + e * a * a) - 1, 0.0, 1.0, xtol=1e-15)

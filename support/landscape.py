@@ -134,11 +134,15 @@ def arrival_time(radius, d, kappa, start=0, precision=120):
     """t_1(radius): when the flow on W_1 from `start` * 1_d is within radius of the saddle. A ball.
 
     The integral of da / `line_velocity` from `start` to s - radius / sqrt(d), enclosed by Arb.
+    Raises RuntimeError where that does not converge, as across the saddle.
     """
     with ctx.workprec(precision):
         (s,) = line_rests(d, kappa, precision)
         end = s - ball(radius) / arb(d).sqrt()
-        return acb.integral(lambda a, _: 1 / line_velocity(a, d, kappa), ball(start), end).real
+        time = acb.integral(lambda a, _: 1 / line_velocity(a, d, kappa), ball(start), end).real
+    if not time.is_finite():
+        raise RuntimeError(f"arrival time: the integral to within {radius} does not converge")
+    return time
 
 
 def lipschitz_bound(d, kappa):
@@ -154,12 +158,15 @@ def lipschitz_bound(d, kappa):
 def log_alpha_I3(radius, d, kappa, N=None):
     """ln of the largest alpha in I_3(radius), Definition 10, where zeta_d <= 1/2.
 
-    `N` is the Lipschitz constant of Corollary 3, by default that of the cube [-3, 3]^d.
+    `N` is the Lipschitz constant of Corollary 3, by default that of the cube [-3, 3]^d. Raises
+    RuntimeError where the solver fails.
     """
     N = spectrum(3, d, kappa)[0] if N is None else N
     s, t_1 = saddle(d, kappa), float(arrival_time(radius, d, kappa))
     path = solve_ivp(
         lambda _, a: line_velocity(a, d, kappa), (0, t_1), [-1 / d], "LSODA", rtol=1e-10, atol=1e-14
     )
+    if not path.success:
+        raise RuntimeError(f"log_alpha_I3: {path.message}")
     apart = d**0.5 * (s - radius / d**0.5 - path.y[0, -1])
     return np.log(min(radius, apart) / (6 * d)) - N * t_1

@@ -47,8 +47,9 @@ def effective_rank(transition):
     a single non-zero entry, d for equal ones, NaN for A = 0.
     """
     size = abs(np.asarray(transition, dtype=float))
-    share = size / size.sum(axis=0)
-    return np.exp(-np.sum(np.where(share > 0, share * np.log(np.where(share > 0, share, 1)), 0), 0))
+    total = size.sum(axis=0)
+    share = size / np.where(total > 0, total, np.nan)
+    return np.exp(-(share * np.log(np.where(share == 0, 1, share))).sum(axis=0))
 
 
 def watch(sequences, labels):

@@ -206,7 +206,10 @@ def validate(chapter, namespace):
 
 
 def _refusal(name, value, allowed):
-    shown = repr(value)
+    try:
+        shown = " ".join(repr(value).split())
+    except ValueError:  # Python writes out no integer of more than some thousand digits
+        shown = "a number of thousands of digits"
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     return ParameterError(f"{name} = {shown}; allowed: {allowed}")
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from support.flow import finite_start
+
 __all__ = ["Passage", "passages", "residuals"]
 
 NO_GAP = -1e300  # the logarithm kept for a tie: exp gives zero, and no growth is ever felt
@@ -98,11 +100,14 @@ def passages(
     `gaps` [d - 1, members] are a_1 - a_j, where they are too small to be told from `start`.
     `rtol` bounds the error of a step, relative to a_1 and to every gap a_1 - a_j. `watch(which,
     times, transition)` sees the members that moved, after each sweep; after `most` sweeps members
-    that have not arrived are given up. Raises ValueError for a start whose a_1 is not the largest.
+    that have not arrived are given up. Raises ValueError for a start that is not finite or whose
+    a_1 is not the largest, and for fewer than two entries or a kappa below four.
     """
-    a = np.asarray(start, dtype=float)
+    a = finite_start(start, "[d, members]")
+    if len(a) < 2 or kappa < 4:
+        raise ValueError(f"d = {len(a)}, kappa = {kappa}; allowed: from 2, and from 4")
     gaps = a[:1] - a[1:] if gaps is None else np.asarray(gaps)
-    if a.ndim != 2 or gaps.min() < 0:
+    if not np.all(gaps >= 0):
         raise ValueError(f"start of shape {a.shape}; allowed: [d, members], a_1 the largest")
     with np.errstate(divide="ignore"):
         y = np.vstack([a[:1], np.maximum(np.log(gaps), NO_GAP)])

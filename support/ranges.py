@@ -61,7 +61,9 @@ def integers(name, default, meaning, low, high, most, fewest=1):
 def choice(name, default, meaning, *options):
     """One of the strings `options`."""
     allowed = " or ".join(repr(option) for option in options)
-    return Parameter(name, "str", default, meaning, allowed, lambda v: v in options)
+    return Parameter(
+        name, "str", default, meaning, allowed, lambda v: type(v) is str and v in options
+    )
 
 
 def text(name, default, meaning):

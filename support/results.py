@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from support import __version__
 
-__all__ = ["load", "make_key", "read_table", "recall", "rounded", "store"]
+__all__ = ["in_one_step", "load", "make_key", "read_table", "recall", "rounded", "store"]
 __all__ += ["versions", "write_table"]
 
 READS = ("book/results/*.json", "book/results/*.parquet")
@@ -38,8 +38,12 @@ def make_key(name, *, settings, rule, seeds, precision, device, libraries):
 
 
 @contextmanager
-def _in_one_step(path):
-    """A draft beside `path` to write to, which then takes its place; none is left behind."""
+def in_one_step(path):
+    """A draft beside `path` to write to, which then takes its place; none is left behind.
+
+    Who is killed meanwhile leaves the old file whole, and a draft that git ignores.
+    Raises OSError, one line, where the disk does not take it.
+    """
     draft = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +62,7 @@ def write_table(path, key, table):
     Raises OSError, one line, where the disk does not take it.
     """
     table = table.replace_schema_metadata({"key": json.dumps(key)})
-    with _in_one_step(path) as draft:
+    with in_one_step(path) as draft:
         pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
 
 
@@ -87,7 +91,7 @@ def store(key, values):
     path = FOLDER / f"{key['name']}.json"
     lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in values.items())
     head = json.dumps(key, indent=1)
-    with _in_one_step(path) as draft:
+    with in_one_step(path) as draft:
         draft.write_text(f'{{"key": {head},\n"values": {{\n{lines}\n}}}}\n')
     return path
 

@@ -35,10 +35,12 @@ def table(headers, rows):
 def scientific(value, digits=3):
     """A number to so many significant digits, set as the paper does: $1.33 \\times 10^{-3}$.
 
-    NaN, an unfinished run, is shown as such.
+    NaN, an unfinished run, is shown as such, and what is beyond all floats as infinite.
     """
     if value != value:
         return "did not finish"
+    if math.isinf(value):
+        return r"$\infty$" if value > 0 else r"$-\infty$"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     power = int(exponent)
     if 0 <= power < digits:
@@ -47,7 +49,12 @@ def scientific(value, digits=3):
 
 
 def power_of_ten(value):
-    """10^-6 in plain text, for a slider: the nearest power of ten, in superscript digits."""
+    """10^-6 in plain text, for a slider: the nearest power of ten, in superscript digits.
+
+    Raises ValueError for a number that is not positive and finite.
+    """
+    if not 0 < value < math.inf:
+        raise ValueError(f"value = {value}; allowed: positive and finite")
     power = round(math.log10(value))
     return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 

@@ -93,7 +93,7 @@ def effect(without, with_special, finished):
     if finished.sum() < 2:
         raise ValueError("finished: allowed: at least two pairs of runs that finished")
     without, with_special = (np.asarray(errors)[finished] for errors in (without, with_special))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         ratios = np.where(without == with_special, 1.0, with_special / without)
     left = int((~finished).sum())
     share, ratio = _sizes(ratios)

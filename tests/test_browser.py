@@ -7,6 +7,7 @@ import chapters
 import numpy as np
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
+from pdf import PATIENCE
 
 from support import results
 from support.tables import power_of_ten
@@ -57,6 +58,7 @@ class Visit:
 
     def __init__(self, browser, address, size):
         self.page = page = browser.new_page(color_scheme="light", viewport=size)
+        page.set_default_timeout(PATIENCE)
         self.asked, self.failed, self.errors = [], [], []
         page.on("request", lambda request: self.asked.append(request.url))
         page.on("requestfailed", lambda request: self.failed.append(request.url))

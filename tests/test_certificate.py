@@ -79,6 +79,7 @@ def test_the_box_is_certified(pieces):
     assert verify.error(found["s1"], 1) < 0.01424
 
 
+@pytest.mark.slow
 def test_true_trajectories_lie_in_the_enclosure(pieces, moved):
     assert moved.max() < verify.box(box(pieces))["radius"]
 
@@ -96,6 +97,7 @@ def test_a_growth_of_the_wrong_sign_is_accepted_and_the_truth_finds_it_out(
     assert moved[0] > 100 * wrong["radius"]  # the corner +-+-...
 
 
+@pytest.mark.slow
 def test_a_polynomial_right_on_half_of_its_piece_is_refused(pieces, monkeypatch):
     """A path that follows one polynomial for twice its time, and then a trajectory from where
     that leads; a checker that looks at the first half of a piece accepts it, and is wrong."""
@@ -130,6 +132,7 @@ def test_a_box_too_wide_and_claims_too_bold_are_refused(pieces, change, words):
         verify.box(box(pieces, **change))
 
 
+@pytest.mark.slow
 def test_no_box_claims_poison_far_from_a_tie():
     start = ["0.001", "0.0009", *START[2:]]
     far = trajectory([Fraction(x) for x in start], 7)
@@ -173,6 +176,7 @@ def test_a_cone_is_certified_and_the_checker_agrees(case):
     verify.cone(record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES[:4])
 def test_true_flows_from_a_cone_keep_to_its_table_and_end_where_it_says(case):
     """Random starts, and extreme ones: at the edge of the cone, all others tied or spread out."""
@@ -267,6 +271,7 @@ def test_a_first_stretch_of_negative_time_is_refused():
         verify.cone(false | dict(rows=[*rows, row], claims={"2": 0.6}))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(8, 40),

@@ -14,6 +14,7 @@ from support.tables import digits_of, same_digits, scientific
 TABLES = ("table1", "table2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_row_1_equals_print_in_every_digit_and_the_stored_result(table):
     setting = TheoremSetting.of_table(table)

@@ -62,6 +62,7 @@ def test_gap_coordinates_move_as_the_entries_do(data, a):
     np.testing.assert_allclose(flow._gap_velocity(y), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(starts(), st.sampled_from([S_1, S_2]))
 def test_along_the_flow_the_loss_never_increases_and_the_order_is_kept(start, data):
@@ -108,6 +109,7 @@ def test_tiny_gaps_keep_their_relative_accuracy():
     assert ratios[1] == pytest.approx(ratios[0], rel=1e-8)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(starts())
 def test_integrator_and_closed_form_agree_over_s1(start):
@@ -161,6 +163,7 @@ def test_closed_form_refuses_what_it_cannot_solve(start, kappa):
         closed_form_limit(start, kappa)
 
 
+@pytest.mark.slow
 def test_the_poisoned_limit_by_an_explicit_solver_on_the_printed_formula():
     """Equation (29) as printed, raw entries, DOP853: nothing shared with the integrator."""
     setting = TheoremSetting.of_table("table1")

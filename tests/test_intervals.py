@@ -82,6 +82,7 @@ def test_a_segment_covers_its_ends_and_what_lies_between_but_no_more(x, y, weigh
         assert not segment(low, high).overlaps(ball(beyond))
 
 
+@pytest.mark.slow
 @given(fractions, st.fractions(Fraction(1, 50), 1, max_denominator=100))
 def test_a_true_inequality_is_proved_and_a_touching_or_false_one_is_not(root, margin):
     sides = [(root - 1, root + 2)]

@@ -38,6 +38,7 @@ def test_the_cell_sets_the_defaults_and_these_are_allowed(chapter):
         assert f"<code>{parameter.name}</code>" in box and escape(parameter.meaning) in box
 
 
+@pytest.mark.slow
 @given(st.sampled_from(declared), anything)
 def test_any_value_is_taken_or_refused_in_one_line(which, value):
     chapter, parameter = which
@@ -82,6 +83,7 @@ def test_a_gap_below_what_floats_resolve_is_refused():
     assert line.startswith("diff_exponent = 10; allowed: a number for which the gap")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kapa", "_kappa", "np", "validate", "_", "In", "get_ipython"])
 def test_a_name_that_is_not_declared_is_refused_in_a_kernel(name):
     """In a shell of its own: the parameters cell, papermill's cell, the check."""
@@ -101,6 +103,7 @@ def test_a_name_that_is_not_declared_is_refused_in_a_kernel(name):
     assert result.strip().startswith(f"{name} is no parameter of 'theorem-1'; allowed: kappa"), run
 
 
+@pytest.mark.slow
 def test_checking_parameters_imports_nothing_heavy():
     code = (
         "import sys; from support.parameters import validate; "

@@ -98,6 +98,7 @@ def test_projections_by_pythagoras():
     np.testing.assert_allclose(8 * mean**2 + across**2, (a**2).sum(axis=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "kappa"), CASES)
 def test_members_end_where_the_integrator_ends(d, kappa):
     a, flow = starts(d, 6), poisoned(d, kappa)
@@ -112,6 +113,7 @@ def test_members_end_where_the_integrator_ends(d, kappa):
         assert ran.escape[i] == pytest.approx(escape, rel=0.01)
 
 
+@pytest.mark.slow
 def test_error_falls_with_the_tolerance_and_members_do_not_feel_each_other():
     a = starts(8, 5)
     exact = passages(a, 7, rtol=1e-9).transition

@@ -10,10 +10,13 @@ computing the same again on the same kind of processor leaves the file byte for 
 import ast
 import hashlib
 import json
+import multiprocessing
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -24,6 +27,7 @@ import papermill
 import yaml
 
 from support import parameters
+from support.results import in_one_step
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,12 +50,20 @@ def write_parameters(name, root=ROOT):
     old = file.read_text()
     new = PARAMETERS_CELL.sub(lambda m: m[1] + parameters.cell(name) + m[2], old, count=1)
     if new != old:
-        file.write_text(new)
+        with in_one_step(file) as draft:
+            draft.write_text(new)
 
 
 def source(name, root=ROOT):
-    """The notebook as the source has it: cells, no outputs, with stable ids."""
-    notebook = jupytext.read(root / "book" / f"{name}.md", fmt="md:myst")
+    """The notebook as the source has it: cells, no outputs, with stable ids.
+
+    Raises ValueError, one line, where jupytext cannot read it.
+    """
+    file = root / "book" / f"{name}.md"
+    try:
+        notebook = jupytext.read(file, fmt="md:myst")
+    except Exception as error:  # a slip in a cell's YAML: of the parser's words the first line
+        raise ValueError(f"{file}: {str(error).splitlines()[0]}") from None
     seen = {}
     for cell in notebook.cells:
         text = hashlib.sha256(cell.source.encode()).hexdigest()[:12]
@@ -165,9 +177,8 @@ def execute(name, root=ROOT):
     text = nbformat.writes(fresh) + "\n"
     changed = not target.exists() or target.read_text() != text
     if changed:
-        partial = target.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(text)
-        os.replace(partial, target)
+        with in_one_step(target) as draft:
+            draft.write_text(text)
     return time.monotonic() - began, changed
 
 
@@ -183,18 +194,36 @@ def main(names):
     if Path(parameters.__file__).resolve().parents[1] != ROOT:
         sys.exit(f"support is imported from elsewhere; run with PYTHONPATH={ROOT}")
     names = list(dict.fromkeys(names or known))
-    readers = [name for name in names if any(f.suffix == ".ipynb" for f in dependencies(name))]
     failed, total = [], len(names)
-    failed += execute_all([name for name in names if name not in readers], 0, total)
-    failed += execute_all(readers, total - len(readers), total)  # of the notebooks just made
+    try:
+        readers = [name for name in names if any(f.suffix == ".ipynb" for f in dependencies(name))]
+        failed += execute_all([name for name in names if name not in readers], 0, total)
+        failed += execute_all(readers, total - len(readers), total)  # of the notebooks just made
+    except ValueError as error:  # a page that cannot be read
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; chapters that were done stay done", file=sys.stderr, flush=True)
+        os._exit(130)  # without waiting for those that are running: they end with this process
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
+
+
+def _end_with_parent():
+    """Let a worker, and so the kernel it has started, end when this process does, however it ends;
+    an interruption is for the parent to tell of."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def execute_all(names, before, total):
     """Execute chapters side by side, telling of each; return the names of those that failed."""
     failed = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=_end_with_parent) as pool:
         runs = {pool.submit(execute, name): name for name in names}
         for done, run in enumerate(as_completed(runs), start=before + 1):
             name, progress = runs[run], f"[{done}/{total}]"

@@ -17,6 +17,7 @@ from pypdf import PdfReader
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 600_000  # ms, for what takes half a minute on two free cores
 PAPER = {"width": 665, "height": 976}  # A4 less the margins that book.css sets, in its pixels
 
 # Each element that is tagged for screen readers costs bytes: a formula is one, with its source to
@@ -86,6 +87,7 @@ def document(site):
 def lay_out(browser, file):
     """The document open in a browser, laid out for paper, its formulas typeset."""
     page = browser.new_page(color_scheme="light", viewport=PAPER)
+    page.set_default_timeout(PATIENCE)
     page.emulate_media(media="print")
     page.goto(file.as_uri())
     page.evaluate(PREPARE)

@@ -561,6 +561,10 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", metavar="NAME", help="all where none is given")
     parser.add_argument("--where", default="cores", help="here, cores or a Dask scheduler")
     chosen = parser.parse_args()
+    known = [key["name"] for key, _ in everything(chosen.where)]
+    for name in chosen.names:
+        if not any(f"{k}.".startswith(f"{name}.") for k in known):
+            parser.error(f"NAME = {name!r}; allowed: {', '.join(known)}, or how these begin")
     for key, compute in everything(chosen.where):
         names = chosen.names
         if not names or any(f"{key['name']}.".startswith(f"{name}.") for name in names):
