@@ -10,13 +10,14 @@ must hold as stated and fail in every false version: a check that cannot fail is
 leaves on the page is a mark for readers, and a record that `support.ledger` collects.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from html import escape
 
 import numpy as np
 from IPython.display import display
 
-__all__ = ["EVIDENCE", "RECORD", "Check", "check", "slug"]
+__all__ = ["EVIDENCE", "RECORD", "Check", "check", "slug", "typeset"]
 
 RECORD = "statement-check"  # the key of the record in an output's metadata
 EVIDENCE = {
@@ -34,6 +35,22 @@ def slug(statement):
     """The anchor of a statement or equation: "Lemma 31" to "lemma-31", "(19)" to "eq-19"."""
     name = statement.lower().replace(" ", "-")
     return f"eq-{name[1:-1]}" if name.startswith("(") else name
+
+
+# An index or a power behind a letter or a parenthesis: one letter, sign or number, or parentheses.
+SCRIPT = re.compile(r"(?<=[^\W_]|[)>|])([_^])(\((?:[^()]|\([^()]*\))*\)|min|\d+|[^\W\d_]|[-+−*])")
+
+
+def typeset(words):
+    """Words of a claim as HTML: "a_j^(κ−1)" has its index below and its power above the line."""
+
+    def script(match):
+        mark, inside = match.groups()
+        inside = inside[1:-1] if inside.startswith("(") else inside
+        tag = {"_": "sub", "^": "sup"}[mark]
+        return f"<{tag}>{inside}</{tag}>"
+
+    return SCRIPT.sub(script, SCRIPT.sub(script, escape(words)))
 
 
 @dataclass(frozen=True)
@@ -56,8 +73,8 @@ class Check:
         )
         mark = (
             f'<p class="mark" id="{self.anchor}"><span>{links}</span> '
-            f"{escape(self.claim)}. <em>{EVIDENCE[self.evidence].capitalize()}.</em> "
-            f"Fails, as it must, for: {escape('; '.join(self.fails))}.</p>"
+            f"{typeset(self.claim)}. <em>{EVIDENCE[self.evidence].capitalize()}.</em> "
+            f"Fails, as it must, for: {typeset('; '.join(self.fails))}.</p>"
         )
         return {"text/plain": repr(self), "text/html": mark}, {RECORD: asdict(self)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from support import checks
-from support.checks import EVIDENCE, RECORD, check, slug
+from support.checks import EVIDENCE, RECORD, check, slug, typeset
 
 AS_TOLD = {"claim": "5 < 7", "evidence": "exact", "fails": {"8 in place of 5": {"number": 8}}}
 
@@ -98,3 +98,14 @@ def test_no_name_of_a_false_version_hides_the_true_one():
         check("Lemma 31", claim="9 < 7", evidence="exact", fails={"as stated": {"number": 8}})(
             lambda number=9: number < 7
         )
+
+
+@pytest.mark.parametrize(("words", "html"), [
+    ("a_j^(κ−1) < 1", "a<sub>j</sub><sup>κ−1</sup> &lt; 1"),
+    ("(1+√2)^(1/(κ−1))", "(1+√2)<sup>1/(κ−1)</sup>"),
+    ("rλ_− of W_12, η_(2,δ/2)", "rλ<sub>−</sub> of W<sub>12</sub>, η<sub>2,δ/2</sub>"),
+    ("A^- and 2h^k at σ_min", "A<sup>-</sup> and 2h<sup>k</sup> at σ<sub>min</sub>"),
+    ("1e-6 & more", "1e-6 &amp; more"),
+])  # fmt: skip
+def test_indices_and_powers_are_set_below_and_above(words, html):
+    assert typeset(words) == html
