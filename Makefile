@@ -55,7 +55,7 @@ results: .venv/installed  ## recompute the stored results that the pages render
 lock:  ## pin requirements.txt anew (needs uv: https://docs.astral.sh/uv/)
 	uv pip compile requirements.txt --output-file requirements.lock --upgrade \
 	  --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	  --no-emit-package poisoned-ssm-book --custom-compile-command "make lock"
+	  --no-strip-extras --no-emit-package poisoned-ssm-book --custom-compile-command "make lock"
 
 clean:
 	rm -rf _build .venv
