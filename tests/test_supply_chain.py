@@ -71,8 +71,9 @@ def test_every_package_is_pinned_with_hashes_and_these_are_asked_for():
     installs = [
         line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line
     ]
+    # The lock is whole, so nothing is resolved: only what is in it can come.
     assert [("--require-hashes" in line, "--no-deps" in line) for line in installs] == [
-        (True, False),
+        (True, True),
         (False, True),  # the package itself
     ]
 
