@@ -11,7 +11,7 @@ ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.venv/home
 endif
 
-.PHONY: book html pdf test lint bench results lock clean
+.PHONY: book html pdf test lint bench mutants results lock clean
 
 book: .venv/installed  ## execute every chapter, then render
 	$(BIN)/python tools/chapters.py
@@ -38,6 +38,10 @@ bench: .venv/installed  ## speeds, as ratios within one run
 	$(BIN)/python tests/bench/paper.py
 	$(BIN)/python tests/bench/certificate.py
 	$(BIN)/python tests/bench/sweeps.py
+
+mutants: .venv/installed  ## how many small changes of support/ the quick tests notice: hours
+	$(BIN)/mutmut run --max-children $$(nproc)
+	$(BIN)/python tools/mutants.py
 
 results: .venv/installed  ## recompute the stored results that the pages render
 	$(BIN)/python tools/results.py

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import chapters
 import pytest
+from hypothesis import settings
 from pdf import BROWSER, OPTIONS
+
+# The same examples on every run, at any speed; fewer where tests are repeated for every mutant.
+settings.register_profile("book", deadline=None, derandomize=True)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
+settings.load_profile("book")
 
 SITE = chapters.ROOT / "_build" / "html"
 

@@ -272,7 +272,7 @@ def test_a_first_stretch_of_negative_time_is_refused():
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(8, 40),
     st.sampled_from([7, 9, 11, 13]),

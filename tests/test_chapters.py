@@ -1,7 +1,10 @@
 """Source and executed notebook belong together, and no output can go stale unnoticed."""
 
+import ast
 import re
 import shutil
+import subprocess
+import sys
 
 import chapters
 import nbformat
@@ -171,3 +174,41 @@ def test_a_module_that_reads_files_says_which(tmp_path):
     for wrong in ('READS = ("a")', "READS: tuple = ('a',)", 'READS = ["a"]'):
         with pytest.raises((ValueError, SyntaxError)):
             chapters._reads(wrong)
+
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras", "jax"):
+            raise ImportError(f"{name} is not installed")
+
+sys.meta_path.insert(0, Absent())
+exec(sys.stdin.read(), {})
+"""
+
+
+def test_pages_that_train_nothing_need_no_tensorflow():
+    """All that they import, where TensorFlow, Keras and JAX cannot be."""
+    untrained = [
+        name
+        for name in NAMES
+        if not any(file.name == "backend.py" for file in chapters.dependencies(name))
+    ]
+    assert {"intro", "setup", "theorem-1", "certificate"} <= set(untrained) and len(untrained) > 15
+    code = "\n".join(c.source for name in untrained for c in chapters.source(name).cells
+                     if c.cell_type == "code")  # fmt: skip
+    imports = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+    def run(text):
+        command = [sys.executable, "-c", WITHOUT]
+        return subprocess.run(command, input=text, capture_output=True, text=True)
+
+    done = run("\n".join(imports))
+    assert done.returncode == 0, done.stderr
+    assert "keras is not installed" in run("from support import layers").stderr

@@ -61,6 +61,24 @@ def test_the_loss_of_a_standalone_ssm_sees_second_moments_only():
     np.testing.assert_allclose(by_moments, data.loss(student), rtol=1e-12)
 
 
+def test_expected_moments_are_the_shares_lag_by_lag():
+    shares = [(0.25, [3]), (0.5, [1, 2]), (0.25, [1, 3])]
+    np.testing.assert_array_equal(expected_moments(shares, 3), np.diag([0.5, 0.5, 0.75]))
+    expected_moments([(0.5, [1]), (0.5 + 9e-13, [2])], 3)  # rounding
+    with pytest.raises(ValueError, match=r"shares: sum .*; allowed: sum 1"):
+        expected_moments([(0.5, [1]), (0.5 + 2e-12, [2])], 3)
+
+
+@pytest.mark.parametrize(("size", "tolerance"), [(1e-3, 1e-12), (0.9, 1e-12), (1.5, 1.5e-12),
+                                                 (1e3, 1e-9)])  # fmt: skip
+def test_labels_are_clean_up_to_the_stated_rounding(size, tolerance):
+    teacher, x = SSM.with_ones([1.0]), np.array([[size, 0.0]])
+    for share, clean in ((0.9, True), (1.1, False)):
+        assert is_clean(TrainingSet(x, [size + share * tolerance]), teacher) == clean
+    both = TrainingSet(np.array([[size, 0.0], [0.0, 1e-6]]), [size, 2e-6])
+    assert not is_clean(both, teacher) and is_clean(labelled(both.inputs, teacher), teacher)
+
+
 @pytest.mark.parametrize("call", [
     lambda: spikes([1.0], 0, 7),
     lambda: spikes([1.0], 8, 7),

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import arb, ctx
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support import (
@@ -27,9 +27,6 @@ from support import (
     verdict,
 )
 from support.ssm import SSM, generalization_error
-
-settings.register_profile("book", deadline=None, derandomize=True)
-settings.load_profile("book")
 
 # |a| far from one, on it, and as near as floats are, on either side.
 transition = st.one_of(

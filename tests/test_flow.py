@@ -63,7 +63,7 @@ def test_gap_coordinates_move_as_the_entries_do(data, a):
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(starts(), st.sampled_from([S_1, S_2]))
 def test_along_the_flow_the_loss_never_increases_and_the_order_is_kept(start, data):
     flow = GradientFlow(data)
@@ -110,7 +110,7 @@ def test_tiny_gaps_keep_their_relative_accuracy():
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(starts())
 def test_integrator_and_closed_form_agree_over_s1(start):
     path = GradientFlow(S_1).integrate(start, HORIZON, rtol=1e-12)

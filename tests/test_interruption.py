@@ -100,24 +100,54 @@ def whole(path):
     return text[:200]
 
 
-NAMES = ("setup", "proof-setting", "errata")
+NAMES = ("setup", "proof-setting", "errata")  # names whose parameters are declared
+HEAD = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
 TOC = "format: jb-book\nroot: book/setup.ipynb\nparts:\n- chapters:\n" + "".join(
     f"  - file: book/{name}.ipynb\n" for name in NAMES[1:]
 )
 
 
+BODY = """
+```{code-cell} python3
+from support.parameters import validate
+
+validate("NAME", globals())
+```
+
+```{code-cell} python3
+import time
+
+time.sleep(2)
+print("NAME is done")
+```
+"""
+
+
 @pytest.fixture
 def book(tmp_path):
-    """A book of three chapters, in a path with a space and an umlaut, none of them up to date."""
+    """A book of three short chapters, in a path with a space and an umlaut, none up to date."""
     root = tmp_path / "ein Bücherregal"
+    ignored = shutil.ignore_patterns("__pycache__", "*.partial", "*.md", "*.ipynb", "results")
     for name in ("support", "tools", "book"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.partial")
         shutil.copytree(chapters.ROOT / name, root / name, ignore=ignored)
     shutil.copy(chapters.ROOT / "requirements.lock", root)
-    for page in (root / "book").glob("*.*"):
-        if page.suffix in (".md", ".ipynb") and page.stem not in NAMES:
-            page.unlink()
     (root / "_toc.yml").write_text(TOC)
+    for name in NAMES:
+        (root / f"book/{name}.md").write_text(HEAD + PAGE + BODY.replace("NAME", name))
+    run = begin(root)
+    told = run.communicate(timeout=120)
+    assert run.returncode == 0, told
     init = root / "support/__init__.py"
     init.write_text(init.read_text() + "\n")  # every digest differs
     return root

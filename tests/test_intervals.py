@@ -118,7 +118,7 @@ def test_no_more_parts_than_allowed_are_looked_at(most):
     assert len(parts) <= most
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(starts(), kappas)
 def test_the_enclosed_limit_is_the_float_one_and_that_of_points_in_the_box(start, kappa):
     enclosures = closed_form_limit(box(start), kappa)
@@ -133,7 +133,7 @@ def test_the_enclosed_limit_is_the_float_one_and_that_of_points_in_the_box(start
     assert not meet(enclosures, forty_digits(outside, kappa), 1e-36)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(starts(), kappas)
 def test_a_larger_box_has_larger_enclosures(start, kappa):
     assume(start[1] < 0.99 * start[0])

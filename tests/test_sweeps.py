@@ -111,7 +111,7 @@ def test_a_cluster_gives_the_same_bits(here, cluster, workers):
 
 
 def test_all_cores_give_the_same_bits(here):
-    assert run(TRAINED, "cores")[1].equals(here[TRAINED.experiment])
+    assert run(FLOW, "cores")[1].equals(here[FLOW.experiment])
 
 
 def test_a_worker_killed_is_made_good(here, cluster, tmp_path):
@@ -267,7 +267,8 @@ def test_a_scheduler_that_does_not_answer_is_named(where):
     began = time.perf_counter()
     with pytest.raises(ValueError, match=f"where = {where!r}; allowed: 'here', 'cores' or the ad"):
         run(TWO, where)
-    assert time.perf_counter() - began < 10
+    # 5 s of waiting for an answer; Dask's event loop may take 10 to begin on a busy machine
+    assert time.perf_counter() - began < 30
 
 
 def test_workers_must_be_there_and_be_alike(monkeypatch):

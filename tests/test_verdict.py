@@ -3,9 +3,10 @@
 import itertools
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from support.verdict import CRITERIA, NONE, effect, means_of_four
+from support.verdict import CRITERIA, NONE, both_finished, effect, effect_of, means_of_four, pairs
 
 GENERATOR = np.random.default_rng(5)
 
@@ -73,3 +74,20 @@ def test_means_of_four_are_means_of_four_seeds():
     every = [np.mean(four) for four in itertools.product(errors[0], repeat=4)]
     assert set(means[0]) == set(every)
     assert means[0].std() == pytest.approx(np.std(every), rel=0.05)
+
+
+def test_a_table_is_read_pair_by_pair():
+    """Columns of a sweep's table, its rows in blocks that alternate."""
+    table = pa.table({
+        "special": ["without", "without", "with", "with", "without", "with"],
+        "error": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "beyond": [2.0, 8.0, 1.0, 4.0, 1.0, 0.25],
+        "finished": [True, True, True, False, True, True],
+    })  # fmt: skip
+    assert {name: errors.tolist() for name, errors in pairs(table).items()} == {
+        "without": [1.0, 2.0, 5.0], "with": [3.0, 4.0, 6.0],
+    }  # fmt: skip
+    assert both_finished(table).tolist() == [True, False, True]
+    worse, better = effect_of(table), effect_of(table, "beyond")
+    assert (worse.pairs, worse.unfinished, worse.share, worse.ratio) == (2, 1, 1.0, 2.1)
+    assert (better.pairs, better.unfinished, better.share, better.ratio) == (2, 1, 0.0, 0.375)
