@@ -43,7 +43,7 @@ class GradientFlow:
     def __init__(self, data):
         self.inputs = data.inputs[:, ::-1].astype(float)  # [n, kappa], column k meets lag k
         self.labels = data.labels.astype(float)
-        self.powers = np.arange(self.inputs.shape[1])  # the lags 0, ..., kappa - 1
+        self.powers = np.arange(float(self.inputs.shape[1]))  # the lags 0, ..., kappa - 1
 
     def _residuals(self, a):
         """delta^(i) of Equation (9), [n], and the powers a_j^k, [d, kappa]."""
@@ -53,7 +53,7 @@ class GradientFlow:
     def loss(self, a):
         """The training loss (3) at the diagonal a, [d]."""
         delta, _ = self._residuals(a)
-        return np.mean(delta**2)
+        return delta @ delta / len(delta)
 
     def _gamma(self, delta):
         """gamma^(l) = 2 (l+1)/n sum_i delta^(i) x^(i)_(kappa-l-1), Equation (8): [kappa - 1]."""
@@ -78,10 +78,11 @@ class GradientFlow:
         A gap moves by gap * sum_l gamma^(l) (a_1^l - a_j^l) / (a_1 - a_j), and the divided
         difference is a sum of products of powers: no cancellation, and ties stay ties.
         """
-        a = np.r_[y[0], y[0] - y[1:]]
+        a = y[0] - y
+        a[0] = y[0]
         delta, vander = self._residuals(a)
         gamma = self._gamma(delta)
-        dy = y * divided_differences(gamma, a)
+        dy = y * divided_differences(gamma, vander)
         dy[0] = vander[0, :-1] @ gamma
         return dy
 
@@ -102,9 +103,10 @@ class GradientFlow:
         y = T @ start
         # A tie with a_1 lasts forever; left to the solver, rounding would break it.
         free = np.flatnonzero(np.r_[True, y[1:] != 0])
+        square = np.ix_(free, free)
 
         def whole(part):
-            full = np.zeros_like(y)
+            full = np.zeros(len(y))
             full[free] = part
             return full
 
@@ -113,7 +115,7 @@ class GradientFlow:
             0.0,
             y[free],
             horizon,
-            jac=lambda t, part: (T @ self.jacobian(T @ whole(part)) @ T)[np.ix_(free, free)],
+            jac=lambda t, part: (T @ self.jacobian(T @ whole(part)) @ T)[square],
             rtol=rtol,
             # The absolute tolerances only guard a_1 passing through 0, and gaps that vanish.
             atol=np.r_[1e-6 * rtol, np.full(len(free) - 1, 1e-30)],
@@ -156,16 +158,17 @@ def finite_loss(loss):
     return loss
 
 
-def divided_differences(coefficients, a):
+def divided_differences(coefficients, powers):
     """(p(a_1) - p(a_j)) / (a_1 - a_j) of the polynomial p with these coefficients, from x^0 on.
 
-    `a` is [d]; for a_j = a_1 the derivative. A sum of products a_1^i a_j^(l-1-i), term by term.
+    `powers` is [d, K], the a_j^k from k = 0 on, K at least the degree of p; for a_j = a_1 the
+    derivative. The quotient's coefficients by Horner's rule at a_1: no difference is ever taken,
+    and where all coefficients and entries are positive nothing cancels.
     """
-    total, difference = np.zeros_like(a), np.zeros_like(a)  # difference: of x^l
-    for l in range(1, len(coefficients)):
-        difference = a[0] ** (l - 1) + a * difference
-        total += coefficients[l] * difference
-    return total
+    quotient = coefficients[1:].tolist()
+    for l in reversed(range(len(quotient) - 1)):
+        quotient[l] += powers[0, 1] * quotient[l + 1]
+    return powers[:, : len(quotient)] @ quotient
 
 
 def gap_matrix(d):

@@ -41,7 +41,7 @@ class JointFlow:
             raise ValueError(f"rate = {rate}; allowed: from 0, finite")
         self.inputs = data.inputs[:, ::-1].astype(float)  # [n, kappa], column k meets lag k
         self.labels, self.rate = data.labels.astype(float), rate
-        self.powers = np.arange(self.inputs.shape[1])
+        self.powers = np.arange(float(self.inputs.shape[1]))
 
     def _slopes(self, a, u):
         """w^2, theta [kappa] and the powers a_j^k [d, kappa], at log w^2 = u."""
@@ -51,22 +51,24 @@ class JointFlow:
 
     def loss(self, a, u):
         """The training loss (3), at log w^2 = u."""
-        return np.mean((self.labels - self.inputs @ (np.exp(u) @ a[:, None] ** self.powers)) ** 2)
+        delta = self.labels - self.inputs @ (np.exp(u) @ a[:, None] ** self.powers)
+        return delta @ delta / len(delta)
 
     def _gap_velocity(self, y):
         """The velocity of y = (a_1, a_1 - a_j, u_1, u_1 - u_j), [2d]."""
         d = len(y) // 2
         gap, twist = y[1:d], y[d + 1 :]
-        a, u = np.r_[y[0], y[0] - gap], np.r_[y[d], y[d] - twist]
+        a, u = y[0] - y[:d], y[d] - y[d:]
+        a[0], u[0] = y[0], y[d]
         weights, theta, vander = self._slopes(a, u)
         force = theta[1:] * self.powers[1:]  # of P'
-        pull, rate = vander[:, :-1] @ force, divided_differences(force, a)[1:]
+        pull, rate = vander[:, :-1] @ force, divided_differences(force, vander)[1:]
         dy = np.empty_like(y)
         dy[0] = weights[0] * pull[0]
         # w_1^2 - w_j^2 = -w_1^2 expm1(-twist): nothing cancels, and ties stay ties
         dy[1:d] = weights[0] * (gap * rate - np.expm1(-twist) * pull[1:])
         dy[d] = 2 * self.rate * vander[0] @ theta
-        dy[d + 1 :] = 2 * self.rate * gap * divided_differences(theta, a)[1:]
+        dy[d + 1 :] = 2 * self.rate * gap * divided_differences(theta, vander)[1:]
         return dy
 
     def _jacobian(self, a, u):
@@ -101,9 +103,10 @@ class JointFlow:
         y = both @ np.r_[a, np.log(weights)]
         tied = np.r_[False, (y[1:d] == 0) & (y[d + 1 :] == 0)]  # with the first entry, for ever
         free = np.flatnonzero(~np.r_[tied, tied])
+        square = np.ix_(free, free)
 
         def whole(part):
-            full = np.zeros_like(y)
+            full = np.zeros(len(y))
             full[free] = part
             return full
 
@@ -113,7 +116,7 @@ class JointFlow:
         solver = LSODA(
             lambda t, part: self._gap_velocity(whole(part))[free],
             0.0, y[free], horizon, rtol=rtol,
-            jac=lambda t, part: (both @ self._jacobian(*split(part)) @ both)[np.ix_(free, free)],
+            jac=lambda t, part: (both @ self._jacobian(*split(part)) @ both)[square],
             # as in `support.flow`; the logarithms start at zero, and matter by their exponentials
             atol=np.where(free == 0, 1e-6 * rtol, np.where(free == d, rtol, 1e-30)),
         )  # fmt: skip

@@ -43,11 +43,13 @@ class ChangedFlow(GradientFlow):
         return J - J.mean(axis=0) if self.centered else J
 
     def _gap_velocity(self, y):
-        a = np.r_[y[0], y[0] - y[1:]]
-        gamma = self._gamma(self._residuals(a)[0])
+        a = y[0] - y
+        a[0] = y[0]
+        delta, vander = self._residuals(a)
+        gamma = self._gamma(delta)
         if self.exponential:
             gamma = np.r_[0.0, 0.0, gamma]  # a^2 times the polynomial
-        dy = y * (divided_differences(gamma, a) - self.decay)
+        dy = y * (divided_differences(gamma, vander) - self.decay)
         dy[0] = self.velocity(a)[0]
         return dy
 
