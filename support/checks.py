@@ -37,12 +37,18 @@ def slug(statement):
     return f"eq-{name[1:-1]}" if name.startswith("(") else name
 
 
+# A number as Python prints it.
+NUMBER = re.compile(r"(?<![\w.])(?:1|(\d+(?:\.\d+)?))e([-+]?\d+)(?![\w.])")
+
 # An index or a power behind a letter or a parenthesis: one letter, sign or number, or parentheses.
 SCRIPT = re.compile(r"(?<=[^\W_]|[)>|])([_^])(\((?:[^()]|\([^()]*\))*\)|min|\d+|[^\W\d_]|[-+−*])")
 
 
 def typeset(words):
-    """Words of a claim as HTML: "a_j^(κ−1)" has its index below and its power above the line."""
+    """Words of a claim as HTML: "a_j^(κ−1)" has its index below and its power above the line.
+
+    A number such as 2e-6 becomes 2 · 10^−6.
+    """
 
     def script(match):
         mark, inside = match.groups()
@@ -50,7 +56,12 @@ def typeset(words):
         tag = {"_": "sub", "^": "sup"}[mark]
         return f"<{tag}>{inside}</{tag}>"
 
-    return SCRIPT.sub(script, SCRIPT.sub(script, escape(words)))
+    def power(match):
+        mantissa, exponent = match.groups()
+        times = f"{mantissa} · " if mantissa else ""
+        return f"{times}10^({int(exponent)})".replace("-", "−")
+
+    return SCRIPT.sub(script, SCRIPT.sub(script, NUMBER.sub(power, escape(words))))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A figure to play with: where gradient flow ends, from frames computed before.
 
 Four sliders choose a frame, the diagonal of A where the flow under S_2 ends; a script of some
-eighty lines draws its impulse response and errors. All of it is text on the page: nothing is
+seventy lines draws its impulse response and errors. All of it is text on the page: nothing is
 fetched, and the sliders are the browser's own, so that a keyboard moves them.
 """
 

@@ -24,9 +24,9 @@ def _powers(a, count):
 
 def _polynomial(coefficients, a):
     """sum_k coefficients[k] a^k by Horner's rule; coefficients [..., members], a [d, members]."""
-    value = coefficients[-1] * ops.ones_like(a)
-    for coefficient in coefficients[-2::-1]:
-        value = value * a + coefficient
+    value = ops.zeros_like(a)
+    for k, coefficient in enumerate(reversed(coefficients)):
+        value = value * a + coefficient if k else coefficient * ops.ones_like(a)
     return value
 
 
@@ -50,8 +50,8 @@ def _full_transition_norm(a, b, c, g):
         ]
 
     X, Y = times_H(moments(c)), times_H(moments(b))
-    trace = sum(X[p][s] * Y[s][p] for p in range(size) for s in range(size))
-    return ops.sqrt(ops.maximum(trace, 0))
+    products = (X[p][s] * Y[s][p] for p in range(size) for s in range(size))
+    return ops.sqrt(ops.maximum(sum(products, ops.zeros_like(g[0])), 0))
 
 
 def impulse_response(a, b, c, length, probe=None):

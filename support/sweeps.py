@@ -26,14 +26,15 @@ from support.observe import effective_rank
 from support.panels import large_entries
 from support.paper import COLUMNS
 from support.protocol import Protocol
-from support.trained import Experiment, abc, allowed, require_number
-from support.training import progress_bar
+from support.trained import Experiment, abc, allowed
+from support.training import LONGEST, progress_bar, require_number
 
 __all__ = ["Sweep", "provenance", "run"]
 
-# Numbers that a flow's grid may run over, each with the least that it can be.
-THEOREM = {"kappa": 5, "d": 2, "sd_A": 1e-9, "diff_exponent": 0.0, "n_baseline": 1, "P": 1e-9}
-THEOREM |= {"dose": 1e-16, "special_lag": 0}
+# Numbers that a flow's grid may run over, each from the least to the most that it can be.
+THEOREM = {"kappa": (5, 9999), "d": (2, 9999), "sd_A": (1e-9, 1.0), "diff_exponent": (0.0, 99.0)}
+THEOREM |= {"n_baseline": (1, 9999), "P": (1e-9, 1e9), "dose": (1e-16, 1e9)}
+THEOREM |= {"special_lag": (0, 9998)}
 PROTOCOL = tuple(f.name for f in fields(Protocol))
 TRAINED = (*PROTOCOL, "precision", "jitter", "folded", "special_lags", "special_scale")
 TRAINED += ("most", "further")
@@ -60,14 +61,15 @@ class Sweep:
         if self.experiment not in paper.experiments():
             names = ", ".join(paper.experiments())
             raise ValueError(f"experiment = {self.experiment!r}; allowed: {names}")
-        if not len(self.seeds) or not all(
-            type(seed) is int and 0 <= seed <= HIGHEST for seed in self.seeds
-        ):
+        seeds = self.seeds if isinstance(self.seeds, (range, list)) else []
+        ends = [*seeds[:1], *seeds[-1:]] if isinstance(seeds, range) else seeds
+        if not ends or not all(type(seed) is int and 0 <= seed <= HIGHEST for seed in ends):
             raise ValueError(
-                f"seeds = {self.seeds}; allowed: one or more integers from 0 to {HIGHEST}"
+                f"seeds = {self.seeds!r}; allowed: one or more integers from 0 to {HIGHEST}"
             )
-        if self.chunk < 1:
-            raise ValueError(f"chunk = {self.chunk}; allowed: 1 or more")
+        require_number("chunk", self.chunk, 1)
+        if not isinstance(self.grid, dict):
+            raise ValueError(f"grid = {self.grid!r}; allowed: a dictionary of lists")
         for name, values in self.grid.items():
             if type(values) is not list or not values:
                 raise ValueError(f"grid[{name!r}] = {values!r}; allowed: a list of values")
@@ -139,21 +141,17 @@ def _runner(name, point):
     options = {k: point.pop(k) for k in ("most", "further") if k in point}
     protocol = Protocol(**{k: point.pop(k) for k in PROTOCOL if k in point})
     for option, value in options.items():
-        require_number(option, value, 1)
-        if value > 10**9:
-            raise ValueError(f"{option} = {value}; allowed: up to 1000000000")
+        require_number(option, value, 1, LONGEST)
     return partial(_trained_rows, Experiment.of(name, protocol, **point), options)
 
 
 def _theorem_runner(name, rule="released", rtol=1e-10, **changes):
     for parameter, value in changes.items():
-        require_number(parameter, value, THEOREM[parameter])
-    require_number("rtol", rtol, 1e-13)
+        require_number(parameter, value, *THEOREM[parameter])
+    require_number("rtol", rtol, 1e-13, 0.01)
     setting = replace(TheoremSetting.of_table(name.split(".")[0]), **changes)
     closed_form_limit(setting.start(0, rule), setting.kappa)  # refuses what it cannot take
     setting.training_sets()
-    if rtol > 1e-2:
-        raise ValueError(f"rtol = {rtol}; allowed: up to 0.01")
     return partial(_theorem_rows, setting, rule, rtol)
 
 

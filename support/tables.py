@@ -1,6 +1,7 @@
 """Tables for the pages, as Markdown, and the digits of their numbers."""
 
 import math
+import re
 
 from IPython.display import Markdown
 from tabulate import tabulate
@@ -28,8 +29,19 @@ def label(name, short=False):
 
 
 def table(headers, rows):
-    """A Markdown table; cells are strings, shown as given."""
+    """A Markdown table; cells are strings, shown as given but for 1e-06, set as a power."""
+    rows = [[NUMBER.sub(_power, cell) for cell in row] for row in rows]
     return Markdown(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
+
+
+# As Python prints them, not inside a word or a formula.
+NUMBER = re.compile(r"(?<![\w.$])(-?)(\d+(?:\.\d+)?)e([-+]?\d+)(?![\w.$])")
+
+
+def _power(match):
+    sign, mantissa, power = match.groups()
+    times = "" if mantissa == "1" else rf"{mantissa} \times "
+    return rf"${sign}{times}10^{{{int(power)}}}$"
 
 
 def scientific(value, digits=3):

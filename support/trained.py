@@ -15,7 +15,7 @@ from support.layers import DiagonalSSM, ReluNetwork, Student
 from support.protocol import RELEASED, Protocol
 from support.results import rounded
 from support.ssm import SSM, generalization_error
-from support.training import Run, require_memory, sequence_loss, train
+from support.training import Run, require_memory, require_number, sequence_loss, train
 
 __all__ = ["MOST", "TEST_LENGTH", "Experiment", "Outcome", "abc", "cells"]
 
@@ -26,16 +26,6 @@ TEST_LENGTH = 40  # of impulse responses and held-out sequences (Appendix E.3.1)
 # What of a setting may be changed, each with the least that it can be; its type tells its own.
 CHANGES = {"d": 2, "width": 1, "n_baseline": 1, "n_special": 0, "sd_A": 0.0, "sd_BC": 0.0}
 CHANGES |= {"sd_D": 0.0, "diff_exponent": 0.0, "warm": 0.0}
-
-
-def require_number(name, value, least):
-    """Raise ValueError for what is no finite number of at least `least`; its type says of which."""
-    whole = type(least) is int
-    kinds = (int, np.integer) if whole else (int, float, np.number)
-    fits = isinstance(value, kinds) and not isinstance(value, bool)
-    if not (fits and np.isfinite(value) and value >= least):
-        kind = "an integer" if whole else "a number"
-        raise ValueError(f"{name} = {value!r}; allowed: {kind}, {least:g} or more")
 
 
 def allowed(name):

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from support import optimizers
 from support.backend import THREADS, compile_function, free_memory, keras, value_and_gradient
 
-__all__ = ["Run", "moment_loss", "progress_bar", "require_memory", "sequence_loss", "train"]
+__all__ = ["Run", "moment_loss", "progress_bar", "require_memory", "require_number"]
+__all__ += ["sequence_loss", "train"]
 
 ops = keras.ops
 
@@ -69,6 +70,20 @@ def _of_moments(model, moments, target):
     return ops.sum(half * (2 * error - ops.stop_gradient(error)), axis=0)  # ... the gradient
 
 
+def require_number(name, value, least, most=np.inf):
+    """Raise ValueError for what is no finite number from `least` to `most`.
+
+    The type of `least` says whether it must be an integer.
+    """
+    whole = type(least) is int
+    kinds = (int, np.integer) if whole else (int, float, np.number)
+    fits = isinstance(value, kinds) and not isinstance(value, bool)
+    if not (fits and least <= value <= most and value < np.inf):
+        kind = "an integer" if whole else "a number"
+        bounds = f", {least:g} or more" if most == np.inf else f" from {least:g} to {most}"
+        raise ValueError(f"{name} = {value!r}; allowed: {kind}{bounds}")
+
+
 def require_memory(members, bytes_each):
     """Raise ValueError if that many members, at so many bytes each, exceed the free memory."""
     free = free_memory()
@@ -86,6 +101,7 @@ def _bytes_each(student, data):
     return int((6 * weights + own) * np.dtype(student.trainable_variables[0].dtype).itemsize)
 
 
+LONGEST = 10**9  # run, in iterations: two of them are counted in 32 bits
 BLOCKS = {}  # compiled functions, by all that they depend on: backends never give one back
 
 
@@ -163,8 +179,8 @@ def train(
     `project(names, values)`, if given, makes of the values after each step those that training goes
     on with. `chunk` is the number of members that one compiled call trains; the chunks share the
     cores, and close ranks as members come to their end. Raises ValueError for an unknown rule, for
-    the released one without the student's probe, for a count that is not positive and for more
-    members than memory holds.
+    the released one without the student's probe, for a number that is out of its range, for data of
+    another ensemble and for more members than memory holds.
     """
     if rule not in optimizers.RULES:
         raise ValueError(f"rule = {rule!r}; allowed: {', '.join(map(repr, optimizers.RULES))}")
@@ -172,10 +188,17 @@ def train(
         raise ValueError(
             f"rule = {rule!r}; allowed: 'released' for a student with a probe, no other"
         )
-    for name, count in {"most": most, "every": every, "chunk": chunk}.items():
-        if count < 1:
-            raise ValueError(f"{name} = {count}; allowed: 1 or more")
+    for name, value in {"rate": rate, "stop_loss": stop_loss}.items():
+        require_number(name, value, 0.0)
+    require_number("extra", extra, 0, LONGEST)
+    require_number("most", most, 1, LONGEST)
+    for name, count in {"every": every, "chunk": chunk}.items():
+        require_number(name, count, 1)
     function, data = loss
+    for array in data:
+        if array.shape[-1] not in (1, student.members):
+            allowed = f"1 or {student.members}, as many as there are students"
+            raise ValueError(f"data for {array.shape[-1]} members; allowed: {allowed}")
     require_memory(student.members, _bytes_each(student, data))
     variables, members = student.trainable_variables, student.members
     size = -(-members // -(-members // chunk))  # of every part, so that one compilation serves all

@@ -105,7 +105,9 @@ def test_no_name_of_a_false_version_hides_the_true_one():
     ("(1+√2)^(1/(κ−1))", "(1+√2)<sup>1/(κ−1)</sup>"),
     ("rλ_− of W_12, η_(2,δ/2)", "rλ<sub>−</sub> of W<sub>12</sub>, η<sub>2,δ/2</sub>"),
     ("A^- and 2h^k at σ_min", "A<sup>-</sup> and 2h<sup>k</sup> at σ<sub>min</sub>"),
-    ("1e-6 & more", "1e-6 &amp; more"),
+    ("1e-6 & more", "10<sup>−6</sup> &amp; more"),
+    ("α = 3.5e-06, f_1e2 and 1e+6",
+     "α = 3.5 · 10<sup>−6</sup>, f<sub>1</sub>e2 and 10<sup>6</sup>"),
 ])  # fmt: skip
 def test_indices_and_powers_are_set_below_and_above(words, html):
     assert typeset(words) == html

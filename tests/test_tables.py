@@ -72,3 +72,13 @@ def test_a_table_shows_its_cells_as_given():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines()]
     assert rows[0] == ["a", "b"] and rows[2:] == [["1.50", "x"], ["$2$", "01"]]
     assert set("".join(rows[1])) <= set(":-")
+
+
+@pytest.mark.parametrize(("cell", "text"), [
+    ("4.6e-05 (−9, +13%)", r"$4.6 \times 10^{-5}$ (−9, +13%)"),
+    ("0.11 (3e-08 to 1e+3)", r"0.11 ($3 \times 10^{-8}$ to $10^{3}$)"),
+    ("-5.36e-6", r"$-5.36 \times 10^{-6}$"),
+    ("$1e-3$", "$1e-3$"), ("the1e5", "the1e5"), ("1e5th", "1e5th"), ("2.5", "2.5"),
+])  # fmt: skip
+def test_powers_in_a_table_are_set_as_such(cell, text):
+    assert table(["a"], [[cell]]).data.splitlines()[-1].strip("| ") == text
