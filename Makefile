@@ -25,6 +25,7 @@ html: .venv/installed  ## render the committed, executed notebooks
 pdf: html  ## print the whole book into one PDF (needs Chromium)
 	$(BIN)/python tools/pdf.py
 
+test: export OMP_NUM_THREADS ?= 1  # a process for each core: more threads only wait for each other
 test: .venv/installed lint html  ## everything a checker wants to know
 	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder --nbval tests book
 

@@ -29,8 +29,8 @@ def label(name, short=False):
 
 
 def table(headers, rows):
-    """A Markdown table; cells are strings, shown as given but for 1e-06, set as a power."""
-    rows = [[NUMBER.sub(_power, cell) for cell in row] for row in rows]
+    """A Markdown table; cells are shown as given but for 1e-06, set as a power."""
+    rows = [[NUMBER.sub(_power, str(cell)) for cell in row] for row in rows]
     return Markdown(tabulate(rows, headers, tablefmt="pipe", disable_numparse=True))
 
 
