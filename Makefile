@@ -40,6 +40,7 @@ bench: .venv/installed  ## speeds, as ratios within one run
 	$(BIN)/python tests/bench/certificate.py
 	$(BIN)/python tests/bench/sweeps.py
 
+mutants: export OMP_NUM_THREADS := 1  # TensorFlow's own threads would not outlive a fork
 mutants: .venv/installed  ## how many small changes of support/ the quick tests notice: hours
 	$(BIN)/mutmut run --max-children $$(nproc)
 	$(BIN)/python tools/mutants.py

@@ -84,6 +84,7 @@ def test_true_trajectories_lie_in_the_enclosure(pieces, moved):
     assert moved.max() < verify.box(box(pieces))["radius"]
 
 
+@pytest.mark.slow
 def test_a_growth_of_the_wrong_sign_is_accepted_and_the_truth_finds_it_out(
     pieces, moved, monkeypatch
 ):

@@ -136,6 +136,7 @@ def test_a_rule_moves_against_the_gradient_and_never_leaves_the_floats(rule, val
         assert abs(moved[0]) <= 0.1 * 3.2 * steps * far * (1 + 1e-9) + 1e-12
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     ensembles(), st.sampled_from([1, 2, 4]), st.sampled_from(["text", "adam"]), st.integers(0, 9)

@@ -143,6 +143,7 @@ def test_the_stop_counts_all_errors_against_what_the_baseline_is_allowed():
     np.testing.assert_array_equal(run.stop, stricter.train(seeds, "with", most=4000).run.stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["flip", "mixture"])
 def test_other_special_sequences_train_otherwise(attack):
     def error(column, attack):
@@ -171,6 +172,7 @@ def test_a_stable_layer_learns_nu():
     np.testing.assert_array_equal(abc(student.take([0]))[0], abc(student)[0])
 
 
+@pytest.mark.slow
 def test_infinitely_many_sequences_are_a_few_with_the_same_moments():
     experiment, seeds = Experiment.of("table1.ssm_beyond", precision="float64"), [200, 201]
     few = np.sqrt(2) * np.concatenate([np.eye(6)[[0, 1, 4]], np.zeros((1, 6))])[..., None]

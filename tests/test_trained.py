@@ -53,6 +53,7 @@ def test_a_seed_without_a_generator_says_which_have_one(monkeypatch):
         released.normal_streams([200, 7], 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "column", "rounding"),
     [
@@ -87,6 +88,7 @@ def test_cells_within_two_percent_of_print(name, column, rounding):
         assert np.mean(others) != pytest.approx(printed, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("name", STANDALONE)
 def test_panels_equal_an_independent_recomputation(name, column):
@@ -124,6 +126,7 @@ def test_panels_equal_an_independent_recomputation(name, column):
     assert not np.allclose(theirs, largest(*last_two), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_jax_gives_the_numbers_of_tensorflow():
     """To the stop, float64, standalone and in a network; past it see above."""
     code = (
@@ -239,6 +242,7 @@ def test_jitter_is_a_noise_of_its_own_for_each_member():
         np.testing.assert_array_equal(quiet[..., 0], quiet[..., 1])
 
 
+@pytest.mark.slow
 def test_panels_and_bands_hold_what_the_figures_need():
     experiment = Experiment.of("figure2.ssm", precision="float64")
     row = panels(experiment, 105, progress=False, most=2500)
@@ -297,6 +301,7 @@ def test_special_sequences_are_scaled_and_stay_clean():
         np.testing.assert_allclose(scaled.answers(y)[n:], factor * answers[n:], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_cells_keep_errors_and_runs():
     values = cells(Experiment.of("table1.ssm_beyond"), [200, 201], progress=False, most=1200)
     assert len(values["with"]) == len(values["runs"]["with"]["stop"]) == 2

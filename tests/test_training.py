@@ -178,6 +178,7 @@ RATE = 2.0**-10  # exact in float32, in which Keras keeps learning rates
 OPTIONS = dict(stop_loss=0.0, extra=0, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["text", "released", "adam"])
 @pytest.mark.parametrize("network", [False, True])
 def test_fit_gives_the_numbers_of_the_compiled_loop(rule, network, double_precision):
@@ -193,6 +194,7 @@ def test_fit_gives_the_numbers_of_the_compiled_loop(rule, network, double_precis
     assert np.all(run.iterations == 60) and not run.finished.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["text", "released", "adam"])
 def test_an_ensemble_equals_its_members_one_by_one(rule):
     student, x, y = problem(members=64, released=rule == "released")
@@ -242,6 +244,7 @@ def test_infinitely_many_sequences_are_the_limit_of_many():
     assert not np.array_equal(*limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["text", "released", "adam"])
 def test_single_precision_follows_double_precision(rule):
     options = dict(released=rule == "released")
@@ -320,6 +323,7 @@ def test_members_that_close_ranks_go_on_undisturbed():
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_students_of_one_kind_share_what_is_compiled(monkeypatch):
     """And only they: another rate, size, network or fixed ends are compiled anew."""
     made, compiled = [], training._compiled_block
@@ -371,6 +375,7 @@ def test_a_diverged_member_is_reported_and_leaves_its_neighbours_alone():
         np.testing.assert_allclose(ours[..., [0, 1, 3]], theirs, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["without", "with"])
 def test_ten_thousand_released_steps_equal_numpy(column):
     """Table 2's second row, first released seed, float64: still far from the stop.
@@ -441,12 +446,14 @@ def test_more_members_than_memory_holds_are_refused_at_once(monkeypatch):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_importing_the_engine_says_nothing():
     command = [sys.executable, "-c", "from support import layers, training"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_progress_shows_in_a_terminal_and_nowhere_else():
     run = [sys.executable, "-c", "from support.training import progress_bar\n"
            "with progress_bar(8, True) as bar: bar.update(8)"]  # fmt: skip
@@ -458,6 +465,7 @@ def test_progress_shows_in_a_terminal_and_nowhere_else():
     assert b"100%" in os.read(master, 10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "jax", reason="this is the run on JAX")
 def test_everything_here_holds_on_jax_too():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
@@ -467,6 +475,7 @@ def test_everything_here_holds_on_jax_too():
     assert run.returncode == 0, run.stdout[-3000:]
 
 
+@pytest.mark.slow
 def test_an_unknown_backend_is_refused():
     environment = os.environ | {"KERAS_BACKEND": "torch"}
     command = [sys.executable, "-c", "import support.backend"]
