@@ -3,12 +3,20 @@
 import subprocess
 import sys
 from html import escape
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.parameters import CHAPTERS, ParameterError, cell, validate
+from support.parameters import (
+    CHAPTERS,
+    ParameterError,
+    RerunBox,
+    _assigned,
+    cell,
+    validate,
+)
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -111,3 +119,39 @@ def test_checking_parameters_imports_nothing_heavy():
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_box_says_every_parameter_and_a_line_that_runs():
+    box = RerunBox("how-little-poison")
+    page = ElementTree.fromstring(box._repr_html_())
+    assert (page.tag, page.get("class")) == ("details", "rerun")
+    assert page.find("summary").text == "Rerun this page with parameters of your own"
+    assert page.find("pre").text == (
+        ".venv/bin/papermill book/how-little-poison.ipynb out.ipynb -p kappa 7"
+    )
+    words = ["".join(p.itertext()) for p in page.findall("p")]
+    assert words == [
+        "From a clone of the repository, after make book:",
+        "Numbers and figures then follow from the new values; the prose describes the defaults. "
+        "A value that the page cannot take is refused at once. Lists are passed as YAML, as in "
+        "-y '{seeds: [1, 2, 3]}'.",
+    ]
+    head, *rows = (
+        ["".join(cell.itertext()) for cell in row] for row in page.find("table").iter("tr")
+    )
+    assert head == ["name", "type", "default", "meaning", "allowed"]
+    assert rows == [
+        [p.name, p.type, repr(p.default), p.meaning, p.allowed]
+        for p in CHAPTERS["how-little-poison"]
+    ]
+    assert all(len(row) == 5 and row[0] for row in rows)
+    assert repr(box) == (
+        "How to rerun 'how-little-poison': papermill --help-notebook book/how-little-poison.ipynb"
+    )
+
+
+def test_what_a_cell_assigns():
+    assert _assigned("a = b = 1\nc: int = 2\nd, e = 1, 2\nf.g = 3\ndef h():\n    i = 1") == {
+        "a", "b", "c",
+    }  # fmt: skip
+    assert _assigned("%matplotlib inline\na = 1") == set()

@@ -82,6 +82,22 @@ def test_largest_alpha_falls_with_the_lipschitz_constant():
     low, high = log_alpha_I3(0.01, 8, 7, 10), log_alpha_I3(0.01, 8, 7, 11)
     assert low - high == pytest.approx(t_1, rel=1e-9)
     assert log_alpha_I3(0.01, 8, 7) < -1e6
+    cube = spectrum(3, 8, 7)[0]  # the constant where none is given
+    assert log_alpha_I3(0.01, 8, 7) == log_alpha_I3(0.01, 8, 7, cube)
+
+
+def test_largest_alpha_is_that_of_the_definition():
+    """By small steps of Heun's rule from -1/d for as long as the flow from zero takes."""
+    r, d, kappa = 0.1, 8, 7
+    t_1, n = float(arrival_time(r, d, kappa)), 40_000
+    a, h = -1 / d, t_1 / n
+    for _ in range(n):
+        slope = line_velocity(a, d, kappa)
+        a += h / 2 * (slope + line_velocity(a + h * slope, d, kappa))
+    apart = d**0.5 * (saddle(d, kappa) - a) - r
+    assert 0 < apart < 0.9999 * r
+    expected = np.log(apart / (6 * d)) - 5 * t_1
+    assert log_alpha_I3(r, d, kappa, 5) == pytest.approx(expected, abs=1e-6)
 
 
 def test_lipschitz_bound_covers_the_hessians_of_its_set_within_a_factor():

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from recompute import released_run
 from results import _in_own_time, bands
 
 from support import paper, released, results
-from support.panels import _telling, large_entries, panels
+from support.backend import BACKEND, device
+from support.panels import _looks, _telling, large_entries, panels
 from support.paper import COLUMNS
 from support.protocol import RELEASED, TEXT, Protocol
 from support.results import rounded
@@ -242,6 +245,41 @@ def test_jitter_is_a_noise_of_its_own_for_each_member():
         np.testing.assert_array_equal(quiet[..., 0], quiet[..., 1])
 
 
+def test_a_panel_is_what_was_seen_on_the_way():
+    """A short run, looked at every 20 iterations, against training that is stopped there."""
+    experiment = Experiment.of("figure4.rank2", precision="float64")
+    row = panels(experiment, 105, progress=False, most=45)
+    assert set(row) == set(COLUMNS)
+    for column, panel in row.items():
+        assert set(panel) == {"step", "transition", "gamma_0", "effective_rank", "loss", "stop",
+                              "iterations", "finished"}  # fmt: skip
+        assert panel["step"] == [0, 20, 40, 45]
+        assert (panel["stop"], panel["iterations"], panel["finished"]) == (-1, 45, False)
+        for i, step in enumerate(panel["step"]):
+            student = experiment.student([105])
+            if step:
+                student = experiment.train([105], column, most=step, progress=False).student
+            a, b, c = (v[:, 0] for v in abc(student))
+            np.testing.assert_allclose(panel["transition"][i], a, rtol=5e-6)
+            assert step == 0 or (np.all(b == 1) and np.all(c == 1))  # the released runs' reset
+            x = experiment.sequences([105], column)
+            h = (c * b * a ** np.arange(x.shape[1])[:, None]).sum(axis=1)
+            delta = (experiment.answers(x) - np.tensordot(h[::-1], x, axes=(0, 1)))[:, 0]
+            assert panel["loss"][i] == pytest.approx(np.mean(delta**2), rel=5e-6)
+            gamma = 2 * np.mean(delta * x[:, -2, 0])
+            assert panel["gamma_0"][i] == pytest.approx(gamma, rel=5e-6, abs=1e-12)
+            share = abs(a) / abs(a).sum()
+            rank = np.exp(-(share * np.log(share)).sum())
+            assert panel["effective_rank"][i] == pytest.approx(rank, rel=5e-6)
+
+
+def test_looks_grow_apart():
+    assert _looks(50) == [20, 40, 60]
+    late = np.array(_looks(100_000))
+    assert late[-2] < 100_000 <= late[-1]
+    np.testing.assert_array_equal(np.diff(late), np.maximum(20, (0.03 * late[:-1]).astype(int)))
+
+
 @pytest.mark.slow
 def test_panels_and_bands_hold_what_the_figures_need():
     experiment = Experiment.of("figure2.ssm", precision="float64")
@@ -267,7 +305,40 @@ def test_how_curves_are_thinned_and_put_on_their_own_time():
     )
     np.testing.assert_allclose(doubled[0], doubled[1])
     np.testing.assert_array_equal(large_entries([[1.0, -2.0], [0.09, 0.3], [-0.2, 0.1]]), [2, 2])
+    np.testing.assert_array_equal(large_entries([[10.0], [1.0], [1.01]]), [2])
+
+
+def test_a_picture_keeps_a_sixtieth_of_the_time_and_changes_above_a_hundredth():
+    still, steps = np.zeros((121, 1)), np.arange(121)
+    assert _telling(steps, still) == list(range(0, 121, 2))
+    assert _telling(np.r_[:120, 300], still) == [*range(0, 120, 5), 120]
+    assert _telling(np.arange(0, 3661, 60), still) == [*range(0, 61, 2), 61]
+    at_most, more = still.copy(), still.copy()
+    at_most[1:], more[1:] = 0.01, 0.02
+    assert _telling(steps, at_most) == list(range(0, 121, 2))
+    assert _telling(steps, more) == [0, *range(1, 121, 2), 120]
+    assert _telling(steps[:1], still) == [0]
+
+
+def test_numbers_are_stored_to_six_digits():
     assert rounded(np.array([1 / 3, 2e-9])) == [0.333333, 2e-9] and rounded(np.bool_(True)) is True
+
+
+def test_a_key_says_all_that_was_asked_and_what_computed_it():
+    plain = Experiment.of("table1.ssm_mlp")
+    key = plain.key("x", range(2))
+    assert key["name"] == "x" and key["seeds"] == [0, 1] and key["precision"] == "float32"
+    assert key["settings"] == {
+        "experiment": plain.setting,
+        "protocol": dict.fromkeys(("draws", "output_order", "rate", "reading", "stop", "ends"),
+                                  "released"),
+    }  # fmt: skip
+    assert key["rule"] == "adam" and key["device"] == device()
+    assert key["support"] == results.__version__
+    assert key["libraries"] == {name: version(name) for name in ("keras", BACKEND)}
+    changed = Experiment.of("table1.ssm_mlp", folded=True, special_scale=2.0, jitter=1e-7)
+    more = {"folded": True, "special_scale": 2.0, "jitter": 1e-7, "most": 7}
+    assert changed.key("x", [0], most=7)["settings"] == key["settings"] | more
 
 
 def test_a_result_is_recalled_only_for_the_same_question(tmp_path, monkeypatch):
@@ -286,6 +357,7 @@ def test_a_result_is_recalled_only_for_the_same_question(tmp_path, monkeypatch):
         experiment.key("x", [1, 2], most=300),
     ]
     assert results.recall(key, None)["values"] == {"with": [1.0, 2.0]}
+    assert results.recall(key | {"name": "z"}, dict) == {"key": key | {"name": "z"}, "values": {}}
     for asked in other:
         assert results.recall(asked, lambda: "new")["values"] == "new"
 
@@ -301,11 +373,37 @@ def test_special_sequences_are_scaled_and_stay_clean():
         np.testing.assert_allclose(scaled.answers(y)[n:], factor * answers[n:], rtol=1e-12)
 
 
-@pytest.mark.slow
+def test_a_record_is_stored_as_text_or_as_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    asked = dict(settings={}, rule="adam", seeds=[1], precision="float32", device="cpu")
+    key = results.make_key("a.b", **asked, libraries=["numpy"])
+    assert key == {"name": "a.b", **asked, **results.versions(["numpy"])}
+    values = {"x": [1.0, 2.5], "y": {"z": None}}
+    path = results.store(key, values)
+    assert path == tmp_path / "a.b.json" and results.load("a.b") == {"key": key, "values": values}
+    text = path.read_text().splitlines()  # a line for each value, so that changes show
+    assert text[-4:] == ['"values": {', '"x": [1.0, 2.5],', '"y": {"z": null}', "}}"]
+    assert text[0] == '{"key": {' and text[1] == ' "name": "a.b",'
+    table = pa.table({"x": [1, 2]})
+    assert results.store(key, table) == tmp_path / "a.b.parquet"
+    found = results.load("a.b")  # the table goes first
+    assert found["key"] == key and found["values"].to_pydict() == {"x": [1, 2]}
+
+
 def test_cells_keep_errors_and_runs():
-    values = cells(Experiment.of("table1.ssm_beyond"), [200, 201], progress=False, most=1200)
-    assert len(values["with"]) == len(values["runs"]["with"]["stop"]) == 2
-    assert values["runs"]["without"]["finished"] == [False, False]
+    experiment = Experiment.of("table1.ssm_beyond")
+    values = cells(experiment, [200, 201], progress=False, most=50)
+    assert set(values) == {*COLUMNS, "runs"} and set(values["runs"]) == set(COLUMNS)
+    for column, runs in values["runs"].items():
+        outcome = experiment.train([200, 201], column, most=50, progress=False)
+        assert values[column] == rounded(outcome.errors)
+        assert runs == {
+            "beyond": rounded(outcome.beyond),
+            "stop": [-1, -1],
+            "iterations": [50, 50],
+            "loss": rounded(outcome.run.loss),
+            "finished": [False, False],
+        }
 
 
 @pytest.mark.parametrize("call", [
