@@ -129,3 +129,23 @@ def test_a_result_of_another_version_is_refused(tmp_path, monkeypatch):
     path.write_text(json.dumps(record))
     with pytest.raises(ValueError, match="allowed"):
         results.load("x")
+
+
+def test_a_cell_is_the_error_where_its_flows_end():
+    setting = TheoremSetting.of_table("table1")
+    starts = np.stack([setting.start(seed, "uniform") for seed in (3, 4)], axis=-1)
+    clean, poisoned = setting.limits(starts)
+    cell = setting.cell([3, 4], rule="uniform", length=9)
+    lags = np.arange(9)[:, None, None]
+    for column, a in (("without", clean), ("with", poisoned)):
+        wrong = abs((a**lags).sum(axis=1) - np.r_[setting.d, np.ones(8)][:, None])
+        np.testing.assert_allclose(cell[column], wrong.max(axis=0) / setting.d, rtol=1e-12)
+    assert set(cell) == {"without", "with"} and type(cell["with"]) is list
+    assert setting.cell([3], "uniform") == setting.cell([3], "uniform", 40)
+    assert setting.cell([242]) == setting.cell([242], "released")
+
+
+def test_a_printed_number_is_found_by_its_place():
+    assert paper.printed("table1", "ssm_beyond", "with") == 16.62
+    with pytest.raises(KeyError):
+        paper.printed("table1", "ssm_beyond", "neither")

@@ -106,6 +106,8 @@ def test_lipschitz_bound_covers_the_hessians_of_its_set_within_a_factor():
     a *= ((1 + 2**0.5) / (a**6).sum(axis=1, keepdims=True)) ** (1 / 6)  # on the rim
     norms = [np.linalg.norm(flow.jacobian(x), 2) for x in a]
     assert lipschitz_bound(8, 7) / 2 < max(norms) <= lipschitz_bound(8, 7)
+    r, two = 1 + 2**0.5, 2**0.5  # multiplied out, for k = 6
+    assert lipschitz_bound(8, 7) == pytest.approx(36 * r ** (5 / 3) + 30 * two * r ** (2 / 3) + 8)
 
 
 def test_projections_by_pythagoras():
