@@ -19,8 +19,8 @@ if chapters.ROOT.name == "mutants":
     # mutmut wraps every method, and Keras asks for a layer's arguments without looking inside.
     plain = inspect.getfullargspec
     inspect.getfullargspec = lambda function: plain(inspect.unwrap(function))
-    # It imports all tests once and forks for each mutant; TensorFlow's threads, which begin with the
-    # first question after its logical devices, would not outlive that.
+    # It imports all tests once and forks for each mutant, which TensorFlow's threads would not
+    # outlive; they begin with the first question after its logical devices.
     import tensorflow
 
     tensorflow.config.list_logical_devices = tensorflow.config.list_physical_devices

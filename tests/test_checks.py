@@ -84,7 +84,9 @@ def test_every_false_version_must_fail_not_only_the_first(shown):
     ],
 )
 def test_unknown_evidence_no_false_version_and_no_statement_are_refused(statements, wrong):
-    with pytest.raises(ValueError, match="allowed"):
+    kinds = "definition, symbolic, exact, interval, argued, trajectory, conditional"
+    line = f"allowed: {kinds}; a statement and a false version, or more$"
+    with pytest.raises(ValueError, match=line):
         check(*statements, **{**AS_TOLD, **wrong})
 
 
@@ -94,8 +96,9 @@ def test_slugs():
 
 
 def test_no_name_of_a_false_version_hides_the_true_one():
-    with pytest.raises(AssertionError, match="does not hold"):
-        check("Lemma 31", claim="9 < 7", evidence="exact", fails={"as stated": {"number": 8}})(
+    two = ("Lemma 31", "Lemma 32")
+    with pytest.raises(AssertionError, match=r"^Lemma 31, Lemma 32, 9 < 7: it does not hold$"):
+        check(*two, claim="9 < 7", evidence="exact", fails={"as stated": {"number": 8}})(
             lambda number=9: number < 7
         )
 

@@ -75,11 +75,13 @@ def test_the_turning_dose_doubles_the_error_of_a_small_start():
         assert abs(ratios[1] - 2) < 0.01 and ratios[1] == pytest.approx(ratios[0], 0.05)
 
 
-def test_the_reaching_dose_leaves_the_second_entry_so_large():
+@pytest.mark.parametrize(("lag", "alpha"), [(1, 1e-5), (2, 1e-3)])
+def test_the_reaching_dose_leaves_the_second_entry_so_large(lag, alpha):
     shape, wanted = near_tie(5, D)[:2], 0.01
-    start = 1e-5 * shape
-    dose = reaching_dose(1e-5, 1 - shape[1], KAPPA, wanted)
-    assert left_behind(start, KAPPA, dose)[1] ** 2 == pytest.approx(wanted, 0.05)
+    start = alpha * shape
+    dose = reaching_dose(alpha, 1 - shape[1], KAPPA, wanted, lag)
+    assert left_behind(start, KAPPA, dose, lag)[1] ** 2 == pytest.approx(wanted, 0.05)
+    assert reaching_dose(1e-5, 0.1, KAPPA, wanted) == reaching_dose(1e-5, 0.1, KAPPA, wanted, 1)
 
 
 def test_a_measured_dose_gives_the_error_asked_for():

@@ -33,8 +33,13 @@ def test_the_figure_carries_its_frames_and_asks_for_nothing():
     html = explorer(limits, 7, 40, choices, [1, 0]).data
     data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', html)[1])
     assert np.allclose(decode(data["frames"]), limits.ravel(), atol=1e-5)
+    assert "10⁻¹" in re.search(r'<script type="application/json">(.*?)</script>', html)[1]
     assert html.count('type="range"') == 2 and 'max="2"' in html and "<output>10⁻¹</output>" in html
     assert not re.search(r"https?:|src=|url\(|fetch|import", html)
+
+
+def test_both_ends_can_be_said():
+    assert encode([LOW, HIGH]) == 3 * DIGITS[0] + 3 * DIGITS[-1]
 
 
 def pictures(kappa, length, doses):
@@ -67,6 +72,8 @@ def test_the_axes_are_where_the_script_draws():
         }  # fmt: skip
         axes = {"d": "M36 10V190H312", "fill": "none", "stroke": "currentColor"}
         assert picture.find("path").attrib == axes
+        assert not any(child.tail for child in picture)  # no words but those of the labels
+        assert picture.text is None
 
     def lag(k):
         return round(float(np.interp(k, [0, length - 1], [36, 312])), 1)
@@ -142,6 +149,9 @@ def test_the_figure_says_what_it_shows():
         '<span>scale α</span> <output>a</output><input type="range" min="0" max="1" '
         'step="1" value="0" data-words=\'["a", "b"]\'>',
     ]
+    assert re.sub(r"<label>.*?</label>", "", words).startswith(
+        '<div id="explorer" class="explorer"><div class="sliders"></div>'
+    )
     assert words.startswith('<div id="explorer" class="explorer"><div class="sliders"><label>')
     assert '</div><div class="panels"><svg' in words
     assert words.endswith('</p><p data-part="sentence" aria-live="polite"></p>')

@@ -101,6 +101,17 @@ def test_I1_is_a_proper_part_of_I0(seed, eta):
         assert not np.any(in_I1(tied, eta, 7))
 
 
+@pytest.mark.parametrize(("d", "kappa", "eta", "root"), [(3, 5, 1e-6, 1), (8, 7, 1e-9, 2.0)])
+def test_I1_ends_where_the_reach_is_what_its_definition_allows(d, kappa, eta, root):
+    """`reach` is linear in the scale of the start: just below and just above Definition 3's."""
+    shape = np.linspace(1, 0.2, d)
+    allowed = 1 - (1 - eta) ** (kappa - 1) - eta * root
+    scale = (allowed / (d - 1)) ** (1 / (kappa - 1)) / reach(shape, kappa).max()
+    starts = shape[:, None] * scale * np.array([1 - 1e-6, 1 + 1e-6])
+    assert np.all(in_I0(starts)), "the case should be about the reach"
+    assert in_I1(starts, eta, kappa, root).tolist() == [True, False]
+
+
 @given(ensembles(members=1, largest=0.12), kappas)
 def test_with_a_start_I1_holds_all_smaller_multiples_of_it(start, kappa):
     # Halving is exact, so that ties and ratios stay what they are.

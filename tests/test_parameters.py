@@ -129,6 +129,9 @@ def test_the_box_says_every_parameter_and_a_line_that_runs():
     assert page.find("pre").text == (
         ".venv/bin/papermill book/how-little-poison.ipynb out.ipynb -p kappa 7"
     )
+    table = page.find("table")
+    blocks = [page, table, *table, *table.iter("tr")]
+    assert not any(child.tail for block in blocks for child in block)  # no words in between
     words = ["".join(p.itertext()) for p in page.findall("p")]
     assert words == [
         "From a clone of the repository, after make book:",
@@ -155,3 +158,8 @@ def test_what_a_cell_assigns():
         "a", "b", "c",
     }  # fmt: skip
     assert _assigned("%matplotlib inline\na = 1") == set()
+
+
+def test_a_cell_begins_and_ends_as_formatters_ask():
+    lines = cell("how-little-poison").splitlines()
+    assert lines[0] == "# fmt: off" and lines[1].startswith("kappa: int = 7")

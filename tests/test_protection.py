@@ -126,7 +126,8 @@ def test_shares_are_of_the_next_to_last_entry():
     inputs = np.concatenate([spikes([1.0, 2.0], 1, 4), spikes([1.0, 3.0], 3, 4)])
     shares = gradient_shares(inputs, np.array([1.0, 2.0, 1.0, 3.0]), np.zeros(4))
     np.testing.assert_allclose(shares, [0, 0, 0.1, 0.9])
-    inputs[:2, 1] = 1.0  # the place before: nothing looks at it
+    inputs = np.concatenate([np.full((4, 1), 9.0), inputs], axis=1)  # one place more
+    inputs[:2, 2] = 1.0  # the place before: nothing looks at it
     both = np.stack([inputs, 2 * inputs], axis=-1)  # two members, of which each has shares
     labels, answers = np.array([[1.0, 2.0, 1.0, 3.0]] * 2).T, np.full((4, 2), 2.0)
     shares = gradient_shares(both, labels, answers)

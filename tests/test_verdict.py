@@ -74,6 +74,7 @@ def test_means_of_four_are_means_of_four_seeds():
     every = [np.mean(four) for four in itertools.product(errors[0], repeat=4)]
     assert set(means[0]) == set(every)
     np.testing.assert_array_equal(means_of_four(errors), means)  # as many, and the same ones
+    np.testing.assert_array_equal(means_of_four(errors[0]), means[0])
     assert means[0].std() == pytest.approx(np.std(every), rel=0.05)
 
 
