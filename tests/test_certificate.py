@@ -288,3 +288,16 @@ def test_a_cone_is_certified_or_refused_in_words(d, kappa, alpha, place, lead):
         assert str(refused).startswith("no certificate: ")
     else:
         verify.cone(record)
+
+
+def test_the_widest_cone_is_certified_and_one_somewhat_wider_is_not():
+    def certified(lead):
+        """The least error at lag two that is certified, zero where nothing is."""
+        try:
+            return float(errors(cone(8, 7, 1e-3, 0.5, lead), [2])[2].lower())
+        except Refused:
+            return 0.0
+
+    for least, options in ((0.6, {}), (0.3, {"least": 0.3})):
+        lead = certificate.widest(8, 7, 1e-3, 0.5, **options)["lead"]
+        assert certified(lead) >= least > certified(lead * 10**0.0051)

@@ -84,3 +84,13 @@ def test_with_all_lags_seen_the_student_ends_at_the_teacher():
 def test_what_it_refuses(wrong):
     with pytest.raises(ValueError, match="allowed: positive"):
         JointFlow(SETS[0], 1.0).limit([0.1, 0.2], **{"horizon": 1.0} | wrong)
+
+
+def test_a_clean_transition_is_refused_where_there_is_none():
+    for kappa, rate in ((1, 1.0), (7, -0.1), (7, np.inf), (7, np.nan)):
+        words = rf"^kappa = {kappa}, rate = {rate}; allowed: from 2, and from 0, finite$"
+        with pytest.raises(ValueError, match=words):
+            clean_transition(kappa, rate)
+    assert clean_transition(7, 0) == 1.0
+    a = clean_transition(2, 1.0)  # a (1 + a^2) = 1
+    assert a * (1 + a * a) == pytest.approx(1, abs=1e-14)

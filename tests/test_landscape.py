@@ -150,3 +150,16 @@ def test_the_error_bound_is_infinite_where_the_others_may_reach_one():
     bound = clean_error_bound(np.array([[0.12] * 3, tops]), 7, 20)
     assert np.isinf(bound).tolist() == [True, True, False]
     assert clean_error_bound([0.12, tops[2]], 7, 20) == bound[2] < 1
+
+
+@pytest.mark.parametrize("length", [2, 7, 40, 3000])
+def test_the_bound_on_the_clean_error_is_as_told(length):
+    start = np.array([[0.1, 0.1], [0.05, 0.0999], [0.01, 0.09]])
+    sigma = reach(start, 7).sum(axis=0)
+    assert sigma[0] < 1 and sigma[1] < 1
+    wanted = np.maximum(sigma, 1 - (1 - sigma**6) ** ((length - 1) / 6))
+    np.testing.assert_allclose(clean_error_bound(start, 7, length), wanted, rtol=1e-12)
+    assert (wanted > sigma).tolist() == [False, length > 40], "the case should have both bounds"
+    wide = 50 * start  # `reach` grows with the start: above one, and above two
+    assert reach(wide, 7).sum(axis=0).min() > 1
+    assert np.all(np.isinf(clean_error_bound(wide, 7, length)))

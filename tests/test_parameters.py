@@ -3,17 +3,21 @@
 import subprocess
 import sys
 from html import escape
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support import parameters
 from support.parameters import (
     CHAPTERS,
     ParameterError,
     RerunBox,
     _assigned,
+    _refusal,
+    _set_by_hand,
     cell,
     validate,
 )
@@ -163,3 +167,40 @@ def test_what_a_cell_assigns():
 def test_a_cell_begins_and_ends_as_formatters_ask():
     lines = cell("how-little-poison").splitlines()
     assert lines[0] == "# fmt: off" and lines[1].startswith("kappa: int = 7")
+
+
+def test_names_set_by_hand_are_read_from_the_kernel_s_history(monkeypatch):
+    """Back to the cell that sets all that is declared; the cell that runs is not counted."""
+    declared = ["kappa", "d"]
+
+    def found(*cells):
+        history = SimpleNamespace(input_hist_raw=["", *cells, "validate()"])
+        shell = SimpleNamespace(history_manager=history)
+        here = SimpleNamespace(get_ipython=lambda: shell)
+        monkeypatch.setitem(sys.modules, "IPython", here)
+        return _set_by_hand(declared)
+
+    both = "kappa = 7\nd = 8"
+    assert found(both) == ["d", "kappa"]
+    assert found("x = 1", both, "kapa = 9", "b = 1") == ["b", "d", "kapa", "kappa"]
+    assert found("x = 1", both + "\ny = 2") == ["d", "kappa", "y"]
+    assert found("x = 1", "y = 2") == []
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    assert _set_by_hand(declared) == []
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert _set_by_hand(declared) == []
+
+
+def test_a_name_set_by_hand_is_refused_with_those_that_are_known(monkeypatch):
+    monkeypatch.setattr(parameters, "_set_by_hand", lambda declared: ["alpha", "alpa"])
+    namespace = {p.name: p.default for p in CHAPTERS["intro"]} | {"alpa": 1}
+    known = ", ".join(p.name for p in CHAPTERS["intro"])
+    with pytest.raises(ParameterError) as caught:
+        validate("intro", namespace)
+    assert str(caught.value) == f"alpa is no parameter of 'intro'; allowed: {known}"
+
+
+def test_what_is_shown_of_a_value():
+    assert str(_refusal("x", "a" * 58, "y")) == f"x = 'aaa{'a' * 55}'; allowed: y"
+    assert str(_refusal("x", "a" * 59, "y")) == f"x = '{'a' * 56}...; allowed: y"
+    assert str(_refusal("x", 10**5000, "y")) == ("x = a number of thousands of digits; allowed: y")

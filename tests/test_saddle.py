@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import arb
+from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 from support.datasets import theorem_sets
@@ -21,7 +22,7 @@ from support.landscape import (
     saddle,
     spectrum,
 )
-from support.passage import passages, residuals
+from support.passage import _jacobian, _step, _velocity, passages, residuals
 from support.ssm import theorem_teacher
 
 CASES = [(8, 7), (9, 9), (40, 13)]
@@ -159,3 +160,57 @@ def test_watch_sees_every_member_that_moved():
 
 def test_residuals_at_the_teacher_are_zero():
     assert residuals(np.eye(8)[0], 7) == (0, 0)
+
+
+def in_gaps(a):
+    """y = (a_1, ln(a_1 - a_j)) of `support.passage`, [d, members]."""
+    return np.vstack([a[:1], np.log(a[:1] - a[1:])])
+
+
+SPREAD = np.linspace(0.5, -0.2, 8)[:, None] * np.array([1.0, 0.4, 1.3])
+
+
+def test_a_passage_moves_as_the_flow_does_and_its_jacobian_is_its_slope():
+    flow, y = poisoned(8, 7), in_gaps(SPREAD)
+    moved = _velocity(y, 7)
+    for i, a in enumerate(SPREAD.T):
+        v = flow.velocity(a)
+        np.testing.assert_allclose(moved[0, i], v[0], rtol=1e-12)
+        np.testing.assert_allclose(moved[1:, i], (v[0] - v[1:]) / (a[0] - a[1:]), rtol=1e-9)
+    J, h = _jacobian(y, 7), 1e-6
+    for j in range(8):
+        shift = h * np.eye(8)[j][:, None]
+        slope = (_velocity(y + shift, 7) - _velocity(y - shift, 7)) / (2 * h)
+        np.testing.assert_allclose(J[:, :, j].T, slope, rtol=1e-6, atol=1e-7)
+
+
+def test_a_step_is_of_order_three_and_knows_its_error():
+    y = in_gaps(SPREAD[:, :1])
+    errors, told = [], []
+    for h in (0.02, 0.01):
+        exact = solve_ivp(
+            lambda _, y: _velocity(y[:, None], 7)[:, 0], (0, h), y[:, 0], rtol=1e-13, atol=1e-15
+        ).y[:, -1]
+        after, error = _step(y, np.array([h]), 7)
+        errors.append(abs(after[:, 0] - exact).max())
+        told.append(abs(error).max())
+    assert 12 < errors[0] / errors[1] < 20 and 6 < told[0] / told[1] < 10
+    assert told[1] > errors[1]  # an estimate of lower order, hence larger
+
+
+def test_what_a_passage_takes_and_says():
+    start = SPREAD[:, :1] * np.array([1.0, 0.01])
+    ran = passages(start, 7, most=0)
+    assert ran.escape[0] == 0 and np.isnan(ran.escape[1]) and not ran.finished.any()
+    np.testing.assert_allclose(ran.transition, start, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(ran.times, 0)
+    near = np.array([[0.1], [0.1], [0.05]])
+    told = passages(near, 7, most=1, gaps=np.array([[1e-20], [0.05]]))
+    assert 0 < told.gaps[1, 0] < 1e-19 and told.gaps[0, 0] == 0
+    with pytest.raises(ValueError, match=r"^d = 1, kappa = 7; allowed: from 2, and from 4$"):
+        passages(near[:1], 7)
+    with pytest.raises(ValueError, match=r"^d = 3, kappa = 3; allowed: from 2, and from 4$"):
+        passages(near, 3)
+    assert passages(near, 4, most=1).times[0] > 0
+    with pytest.raises(ValueError, match=r"allowed: \[d, members\], every entry finite"):
+        passages(near[:, 0], 7)

@@ -419,3 +419,24 @@ def test_bad_input_says_what_is_allowed(call):
     with pytest.raises(ValueError, match="allowed") as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_start_and_sequences_by_the_text():
+    """Appendix E.3.1: sizes of normal draws in order, the gap set, warm starts added to A and B."""
+    experiment = Experiment.of("table2.ssm_mlp", TEXT, warm=0.25)
+    s, generator = experiment.setting, np.random.default_rng([5, 0])
+    draws = [np.sort(abs(generator.normal(0, sd, s["d"])))[::-1]
+             for sd in (s["sd_A"], s["sd_BC"], s["sd_BC"])]  # fmt: skip
+    gap = paper.initial_gap(s["sd_A"], s["diff_exponent"])
+    for part in draws[:2]:
+        part[1] = part[0] - gap
+    w = s["width"]
+    kernels = [generator.normal(0, s["sd_D"], shape) for shape in ((1, w), (w, w), (w, 1))]
+    wanted = [draws[0] + 0.25, draws[1] + 0.25, draws[2], *kernels]
+    a, b, c, own = experiment.start([5])
+    for ours, theirs in zip((a, b, c, *own), wanted, strict=True):
+        np.testing.assert_array_equal(ours[..., 0], theirs)
+    held_out = np.random.default_rng([5, 2]).normal(size=(2000, 40))
+    np.testing.assert_array_equal(experiment._held_out(5), held_out)
+    released_out = Experiment.of("table2.ssm_mlp")._held_out(5)
+    assert released_out.shape == (2000, 40) and not np.array_equal(released_out, held_out)

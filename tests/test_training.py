@@ -15,7 +15,7 @@ from keras_fit import AdaptiveGradientDescent, ensemble_square_error
 from recompute import released_run
 
 import support.training
-from support import paper, training
+from support import optimizers, paper, training
 from support.backend import BACKEND, free_memory, keras, value_and_gradient
 from support.datasets import expected_moments, gaussian_sequences, second_moments
 from support.layers import DiagonalSSM, ReluNetwork, Student, impulse_response
@@ -481,3 +481,27 @@ def test_an_unknown_backend_is_refused():
     command = [sys.executable, "-c", "import support.backend"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode != 0 and "allowed" in run.stderr.splitlines()[-1]
+
+
+def test_adam_is_that_of_the_article():
+    """Kingma and Ba 2015, Algorithm 1, with Keras' constants, on a few gradients in NumPy."""
+    draw = np.random.default_rng(5).normal
+    shapes = ((3, 2), (2,))
+    values = [draw(size=shape) for shape in shapes]
+    state = [np.zeros(shape) for shape in shapes * 2]
+    m, v = ([np.zeros(shape) for shape in shapes] for _ in range(2))
+    expected = [value.copy() for value in values]
+    rates = np.array([0.01, 0.0])
+    for t in (1, 2, 3):
+        gradients = [draw(size=shape) * 10.0 ** -(4 * (t == 3)) for shape in shapes]
+        count = ops.convert_to_tensor(t)
+        step = optimizers.adam_step(rates, count, values, gradients, state)
+        values, state = ([ops.convert_to_numpy(x) for x in part] for part in step)
+        for i, g in enumerate(gradients):
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g**2
+            alpha = rates * (1 - 0.999**t) ** 0.5 / (1 - 0.9**t)
+            expected[i] = expected[i] - alpha * m[i] / (v[i] ** 0.5 + 1e-7)
+        for ours, theirs in zip(values, expected, strict=True):
+            # on TensorFlow the constants pass through float32
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+    assert np.all(values[1][1:] == expected[1][1:]), "a rate of zero moves nothing"
