@@ -1,6 +1,7 @@
 """Certificates hold where they should, contain the truth, and are refused everywhere else."""
 
 import copy
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from support import certificate, verify
 from support.certificate import Refused, cone, errors
+from support.datasets import theorem_sets
+from support.experiments import HORIZON
+from support.flow import GradientFlow
 from support.passage import passages
+from support.ssm import theorem_teacher
 
 START = ["0.001", "0.00099999", "0.00045", "0.00038", "0.00031", "0.00024", "0.00017", "0.0001"]
 CLAIMS = {"poisoned": 0.6, "clean": 0.0143, "lags": 41}
@@ -301,3 +306,37 @@ def test_the_widest_cone_is_certified_and_one_somewhat_wider_is_not():
     for least, options in ((0.6, {}), (0.3, {"least": 0.3})):
         lead = certificate.widest(8, 7, 1e-3, 0.5, **options)["lead"]
         assert certified(lead) >= least > certified(lead * 10**0.0051)
+
+
+@pytest.mark.parametrize("E", [1e-5, 1e-4])
+def test_the_last_stretch_is_enclosed_by_no_more_than_its_argument_says(E):
+    """Around a point near zero loss: true limits lie inside, and the radius is the formula's."""
+    start = np.array([float(x) for x in START])
+    flow = GradientFlow(theorem_sets(theorem_teacher(8), 7, [1.0], [1.0])[1])
+    limit = flow.integrate(start, HORIZON).limit
+    generator = np.random.default_rng(1)
+    centre = limit + 1e-5 * generator.normal(size=8)
+    balls, radius = verify._limit([arb(x) for x in centre.tolist()], arb(E), 6)
+    radius = float(radius.upper())
+    for ball, x in zip(balls, centre.tolist(), strict=True):
+        assert ball.contains(arb(x)) and float(ball.rad()) == pytest.approx(radius, rel=1e-6)
+
+    # The largest residuals and the least Gram eigenvalue's bound over the box, by corners.
+    corners = centre + E * np.array(list(itertools.product((-1, 1), repeat=8)))
+    R, h = 1 - (corners**6).sum(axis=1), 1 - corners.sum(axis=1)
+    size = np.hypot(abs(R).max(), abs(h).max())
+    wide = 2 * E + size
+    u = 6 * (centre + wide * generator.choice([-1, 1], (4000, 8))) ** 5
+    uu, u1 = (u**2).sum(axis=1), u.sum(axis=1)
+    at_least = E + size / ((uu * 8 - u1**2) / (uu + 8)).min() ** 0.5
+    at_most = E + size / (0.8 * ((uu * 8 - u1**2) / (uu + 8)).min()) ** 0.5
+    assert at_least * (1 - 1e-9) < radius < at_most
+
+    for point in centre + E * generator.uniform(-1, 1, (8, 8)):
+        end = flow.integrate(point, HORIZON, loss_below=1e-26).limit
+        assert all(ball.contains(arb(x)) for ball, x in zip(balls, end.tolist(), strict=True))
+
+
+def test_a_last_stretch_that_begins_too_far_off_is_refused():
+    with pytest.raises(verify.Unproved, match=r"^the end of the path may leave a ball of \d\.\de"):
+        verify._limit([arb(x) for x in (0.6, 0.3, 0.05, 0.01)], arb(0.1), 6)

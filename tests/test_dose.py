@@ -103,3 +103,27 @@ def test_other_places_heal(lag, dose):
     # that of the entries themselves, by Hoelder's inequality, below the bound.
     r = 2 * np.sqrt(1e-20 * 6 / 10)
     assert error(healed[:, 0], 1) < (D - 1) ** (1 - 1 / lag) * r ** (1 / lag)
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_a_drift_keeps_the_baseline_fitted_and_ends_where_both_are(lag):
+    start = 1e-3 * near_tie(6, D)
+    a = left_behind(start, KAPPA, 1e-10, lag)
+    end = drift(a, KAPPA, lag)
+    assert abs((end ** (KAPPA - 1)).sum() - 1) < 1e-7 and abs((end**lag).sum() - 1) < 1e-7
+    assert np.sign((a**lag).sum() - 1) > 0, "the case should have a way to go"
+    # small steps against the gradient of the special loss, each put back on the baseline
+    while (a**lag).sum() > 1:
+        normal, down = a ** (KAPPA - 2), -(a ** (lag - 1))
+        a = a + 1e-4 * (down - normal * (normal @ down) / (normal @ normal))
+        a = a - normal * ((a ** (KAPPA - 1)).sum() - 1) / ((KAPPA - 1) * (normal @ normal))
+    np.testing.assert_allclose(end, a, atol=2e-3)
+    np.testing.assert_array_equal(small_dose_limit(start, KAPPA, 1e-10, lag), end)
+
+
+def test_the_leading_correction_is_the_integral_that_the_text_gives():
+    for kappa, d, dose in ((7, 8, 1e-9), (9, 12, 1e-12)):
+        p = kappa - 2
+        integral = quad(lambda x, p: 1 / (1 + x**p), 0, np.inf, (p,))[0]
+        longer = d * (dose / (kappa - 1)) ** (1 / p) * integral
+        assert leading_correction(kappa, d, dose) == pytest.approx(-2 / (kappa - 3) * longer)
