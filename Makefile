@@ -25,7 +25,8 @@ html: .venv/installed  ## render the committed, executed notebooks
 pdf: html  ## print the whole book into one PDF (needs Chromium)
 	$(BIN)/python tools/pdf.py
 
-test: export OMP_NUM_THREADS ?= 1  # a process for each core: more threads only wait for each other
+# A process for each core: more threads would only wait for each other.
+test: export OMP_NUM_THREADS ?= 1
 test: .venv/installed lint html  ## everything a checker wants to know
 	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder --nbval tests book
 
@@ -40,7 +41,8 @@ bench: .venv/installed  ## speeds, as ratios within one run
 	$(BIN)/python tests/bench/certificate.py
 	$(BIN)/python tests/bench/sweeps.py
 
-mutants: export OMP_NUM_THREADS := 1  # TensorFlow's own threads would not outlive a fork
+# TensorFlow's own threads would not outlive the forks.
+mutants: export OMP_NUM_THREADS := 1
 mutants: .venv/installed  ## how many small changes of support/ the quick tests notice: hours
 	$(BIN)/mutmut run --max-children $$(nproc)
 	$(BIN)/python tools/mutants.py

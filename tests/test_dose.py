@@ -117,7 +117,7 @@ def test_a_drift_keeps_the_baseline_fitted_and_ends_where_both_are(lag):
         normal, down = a ** (KAPPA - 2), -(a ** (lag - 1))
         a = a + 1e-4 * (down - normal * (normal @ down) / (normal @ normal))
         a = a - normal * ((a ** (KAPPA - 1)).sum() - 1) / ((KAPPA - 1) * (normal @ normal))
-    np.testing.assert_allclose(end, a, atol=2e-3)
+    np.testing.assert_allclose(end, a, atol=3e-4)  # the last step, and a first-order method
     np.testing.assert_array_equal(small_dose_limit(start, KAPPA, 1e-10, lag), end)
 
 

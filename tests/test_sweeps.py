@@ -253,6 +253,8 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     ({"seeds": [2**32]}, r"seeds = \[4294967296\]; allowed"),
     ({"seeds": range(-1, 3)}, "seeds = .*; allowed"),
     ({"chunk": 0}, "chunk = 0; allowed: an integer, 1 or more"),
+    ({"seeds": range(10**12)}, "seeds = range.*; allowed: one or more integers from 0 to 429"),
+    ({"grid": [1]}, r"grid = \[1\]; allowed: a dictionary of lists"),
     ({"experiment": "table3.ssm"}, "experiment = 'table3.ssm'; allowed: table1.ssm_theorem1, "),
     ({"grid": {"n_specials": [1]}}, "grid: n_specials is no parameter of 'table1.ssm_beyond'; all"),
     ({"grid": {"width": [3]}}, "grid: width is no parameter of 'table1.ssm_beyond'; allowed: dra"),
@@ -285,7 +287,7 @@ def test_a_sweep_that_cannot_run_is_refused(values, line):
 @pytest.mark.parametrize("grid", [
     {"kappa": [8]}, {"kappa": [7.5]}, {"rule": ["best"]}, {"rtol": [0.5]}, {"rtol": ["a"]},
     {"d": [1]}, {"d": [9.5]}, {"n_baseline": [0]}, {"sd_A": [0]}, {"P": ["a"]},
-    {"dose": [0]},
+    {"dose": [0]}, {"d": [10**12]}, {"kappa": [10**6 + 1]}, {"sd_A": [2.0]}, {"dose": [1e300]},
 ])  # fmt: skip
 def test_a_flow_that_cannot_run_is_refused(grid):
     (name,) = grid
