@@ -65,14 +65,17 @@ def test_the_theory_ends_where_the_flow_does(dose, kappa, d, seed):
     assert -0.1 < correction < -0.001
 
 
-def test_the_turning_dose_doubles_the_error_of_a_small_start():
+@pytest.mark.parametrize(("lag", "factor"), [(1, 2), (1, 3), (2, 3)])
+def test_the_turning_dose_multiplies_the_error_of_a_small_start(lag, factor):
     for seed in range(3):
         ratios = []
-        for alpha in (1e-3, 1e-5):
+        for alpha in (1e-2, 1e-3):
             start = alpha * near_tie(seed, D)[:3]
-            doses = 0.0, turning_dose(alpha, KAPPA)
-            ratios.append(np.divide(*[error(left_behind(start, KAPPA, r)) for r in doses[::-1]]))
-        assert abs(ratios[1] - 2) < 0.01 and ratios[1] == pytest.approx(ratios[0], 0.05)
+            doses = 0.0, turning_dose(alpha, KAPPA, lag, factor)
+            left = [error(left_behind(start, KAPPA, dose, lag)) for dose in doses[::-1]]
+            ratios.append(np.divide(*left))
+        assert abs(ratios[1] / factor - 1) < 0.03 and ratios[1] == pytest.approx(ratios[0], 0.1)
+    assert turning_dose(1e-3, KAPPA) == turning_dose(1e-3, KAPPA, 1, 2)
 
 
 @pytest.mark.parametrize(("lag", "alpha"), [(1, 1e-5), (2, 1e-3)])

@@ -13,6 +13,7 @@ from support.protection import (
     ATTACKS,
     DEFENCES,
     ChangedFlow,
+    _decayed,
     defended_flow,
     flip_dose,
     gradient_shares,
@@ -170,6 +171,10 @@ def test_every_defence_changes_something(defence, undefended):
     assert np.isfinite(error).all() and (error != undefended).any()
     if defence == "A = exp(-exp)":
         assert abc(student)[0].min() > 0 and abc(student)[0].max() < 1
+
+
+def test_weight_decay_shrinks():
+    assert [*map(float, _decayed([2.0, -4.0], 0.25))] == [1.5, -3.0]
 
 
 def test_a_stable_layer_learns_nu():

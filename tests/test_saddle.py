@@ -158,6 +158,39 @@ def test_watch_sees_every_member_that_moved():
     assert all(shape == (8, len(which)) == (8, len(times)) for which, times, shape in seen)
 
 
+def test_a_passage_is_at_every_moment_where_the_integrator_is():
+    """And ends with the first step after which the loss is below the tolerance."""
+    a, kappa, below, level = SPREAD[:3, :2] * 0.5, 5, 1e-6, 0.2
+    seen = []
+    options = {"rtol": 1e-7, "loss_below": below, "level": level}
+    ran = passages(
+        a, kappa, watch=lambda *moment: seen.append([x.copy() for x in moment]), **options
+    )
+    assert ran.finished.dtype == bool and ran.finished.all()
+    for i in range(2):
+
+        def velocity(_, a):
+            R, h = residuals(a, kappa)
+            return (kappa - 1) * R * a ** (kappa - 2) + h
+
+        def apart(_, a):
+            return a[0] - a[-1] - level
+
+        options = dict(method="Radau", rtol=1e-10, atol=1e-12, dense_output=True, events=apart)
+        path = solve_ivp(velocity, (0, ran.times[i]), a[:, i], **options)
+        moments = [(t[w == i][0], x[:, w == i][:, 0]) for w, t, x in seen if i in w]
+        times, places = (np.array(column) for column in zip(*moments, strict=True))
+        np.testing.assert_allclose(places.T, path.sol(times), atol=1e-5)
+        assert times[-1] == ran.times[i] and np.all(np.diff(times) > 0) and len(times) > 20
+        np.testing.assert_array_equal(places[-1], ran.transition[:, i])
+        losses = (np.array(residuals(places.T, kappa)) ** 2).sum(axis=0) / 2
+        assert losses[-1] < below <= losses[:-1].min()
+        np.testing.assert_allclose(ran.gaps[:, i], places[-1][0] - places[-1], atol=1e-12)
+        (crossed,), long = path.t_events, np.diff(times, prepend=0).max()
+        assert (ran.escape[i] == 0) == (a[0, i] - a[-1, i] > level)
+        assert ran.escape[i] == 0 or abs(ran.escape[i] - crossed[0]) < 0.05 * long
+
+
 def test_residuals_at_the_teacher_are_zero():
     assert residuals(np.eye(8)[0], 7) == (0, 0)
 

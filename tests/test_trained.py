@@ -441,4 +441,5 @@ def test_a_start_and_sequences_by_the_text():
     held_out = np.random.default_rng([5, 2]).normal(size=(2000, 40))
     np.testing.assert_array_equal(experiment._held_out(5), held_out)
     released_out = Experiment.of("table2.ssm_mlp")._held_out(5)
-    assert released_out.shape == (2000, 40) and not np.array_equal(released_out, held_out)
+    drawn = np.random.RandomState(17).randn(2000, 40)  # the released runs add twelve to the seed
+    np.testing.assert_array_equal(released_out, drawn)

@@ -483,7 +483,8 @@ def test_an_unknown_backend_is_refused():
     assert run.returncode != 0 and "allowed" in run.stderr.splitlines()[-1]
 
 
-def test_adam_is_that_of_the_article():
+@pytest.mark.parametrize("size", [1.0, 1e-7])
+def test_adam_is_that_of_the_article(size):
     """Kingma and Ba 2015, Algorithm 1, with Keras' constants, on a few gradients in NumPy."""
     draw = np.random.default_rng(5).normal
     shapes = ((3, 2), (2,))
@@ -493,7 +494,7 @@ def test_adam_is_that_of_the_article():
     expected = [value.copy() for value in values]
     rates = np.array([0.01, 0.0])
     for t in (1, 2, 3):
-        gradients = [draw(size=shape) * 10.0 ** -(4 * (t == 3)) for shape in shapes]
+        gradients = [size * draw(size=shape) * 10.0 ** -(4 * (t == 3)) for shape in shapes]
         count = ops.convert_to_tensor(t)
         step = optimizers.adam_step(rates, count, values, gradients, state)
         values, state = ([ops.convert_to_numpy(x) for x in part] for part in step)

@@ -66,6 +66,15 @@ def test_intervals_hold_what_they_should():
     assert 0.88 <= hits / 100 < 1  # 95 %, and three standard deviations
 
 
+def test_a_verdict_is_the_same_each_time_and_equal_errors_are_no_worse():
+    errors = np.exp(GENERATOR.normal(size=50))
+    ratios = np.exp(GENERATOR.normal(size=50))
+    ratios[:20] = 1
+    first, again = (effect(errors, ratios * errors, np.full(50, True)) for _ in range(2))
+    assert first == again
+    assert first.share == (ratios > 1).mean()
+
+
 def test_means_of_four_are_means_of_four_seeds():
     errors = np.array([[1.0, 2.0, 4.0, 8.0, 16.0], [3.0, 6.0, 12.0, 24.0, 48.0]])
     means = means_of_four(errors, count=10_000)
