@@ -137,7 +137,7 @@ def measured_dose(start, kappa, error, guess, rtol=1e-6):
     """The dose from which the flow under S_2 ends, from `start` [d], with `error` at lags >= 2.
 
     By the integrator and the secant method, to one per cent, from a `guess`. Raises RuntimeError
-    where that does not converge.
+    where that does not converge, or where it comes to doses that no flow can follow.
     """
 
     def excess(log_dose):
@@ -146,7 +146,11 @@ def measured_dose(start, kappa, error, guess, rtol=1e-6):
         return np.log(setting.error(a[:, 0], first=2) / error)
 
     x = np.log(guess)
-    found = root_scalar(excess, x0=x, x1=x + 0.3, method="secant", xtol=0.01, maxiter=20)
+    nowhere = f"no dose found for error = {error} from guess = {guess:g}"
+    try:
+        found = root_scalar(excess, x0=x, x1=x + 0.3, method="secant", xtol=0.01, maxiter=20)
+    except ValueError as e:
+        raise RuntimeError(f"{nowhere} ({e})") from e
     if not found.converged:
-        raise RuntimeError(f"no dose found for error = {error} ({found.flag})")
+        raise RuntimeError(f"{nowhere} ({found.flag})")
     return float(np.exp(found.root))

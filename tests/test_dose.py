@@ -89,7 +89,7 @@ def test_the_reaching_dose_leaves_the_second_entry_so_large(lag, alpha):
 
 def test_a_measured_dose_gives_the_error_asked_for():
     start = 1e-2 * near_tie(4, D)
-    dose = measured_dose(start, KAPPA, 0.05, 1e-8)
+    dose = measured_dose(start, KAPPA, 0.05, 1e-9)
     _, a = TheoremSetting(KAPPA, D, 1e-2, 0, dose=dose).limits(start[:, None])
     assert error(a[:, 0]) == pytest.approx(0.05, rel=0.01)
 

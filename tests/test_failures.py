@@ -72,7 +72,11 @@ def test_the_drift_of_a_small_dose():
 def test_a_dose_that_is_looked_for(monkeypatch):
     monkeypatch.setattr(dose, "root_scalar", not_found)
     line = fails(dose.measured_dose, START, 7, 0.05, 1e-8)
-    assert "no dose found for error = 0.05 (convergence error)" in line
+    assert "no dose found for error = 0.05 from guess = 1e-08 (convergence error)" in line
+    monkeypatch.undo()
+    with np.errstate(all="ignore"):
+        line = fails(dose.measured_dose, START, 7, 0.05, 1e-10)  # the secants lead far away
+    assert "no dose found for error = 0.05 from guess = 1e-10 (start: its loss is" in line
 
 
 def test_the_time_to_the_saddle():
