@@ -50,7 +50,7 @@ def _slider(name, words, chosen):
     return f"<label>{said}<input {places} data-words='{told}'></label>"
 
 
-def _text(x, y, words, anchor="middle"):
+def _text(x, y, words, anchor):
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}">{words}</text>'
 
 

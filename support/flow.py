@@ -76,7 +76,8 @@ class GradientFlow:
         """The velocity in the coordinates y = (a_1, a_1 - a_2, ..., a_1 - a_d).
 
         A gap moves by gap * sum_l gamma^(l) (a_1^l - a_j^l) / (a_1 - a_j), and the divided
-        difference is a sum of products of powers: no cancellation, and ties stay ties.
+        difference is a sum of products of powers, by Horner's rule: nothing cancels but what the
+        gamma^(l) of different signs take from each other, and ties stay ties.
         """
         a = y[0] - y
         a[0] = y[0]

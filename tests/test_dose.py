@@ -1,10 +1,12 @@
 """Small doses of poison: the theory against quadrature, the flow, and its own limits."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from support.dose import (
+    _time_left,
     delays,
     drift,
     leading_correction,
@@ -35,6 +37,21 @@ def test_delays_are_the_integrals(kappa, dose, lag):
     np.testing.assert_allclose(delays(start, kappa, dose, lag), wanted, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("kappa", "lag"), [(7, 1), (7, 2), (7, 3), (9, 2), (9, 5), (5, 2)])
+def test_the_time_left_is_the_integral_at_any_size_and_dose(kappa, lag):
+    for a in (1e-7, 1e-3, 0.5):
+        for dose in (0.0, 1e-9, 1.0):
+
+            def slowness(x, dose=dose):
+                return 1 / ((kappa - 1) * x ** (kappa - 2) + lag * dose * x ** (lag - 1))
+
+            turn = (dose / kappa) ** (1 / (kappa - 1 - lag))  # where the terms are alike
+            places = sorted({a, *(x for x in (10 * turn, turn, turn / 10) if x > a)})
+            with mpmath.workdps(30):
+                wanted = float(mpmath.quad(slowness, [*places, mpmath.inf]))
+            assert _time_left(a, kappa, dose, lag) == pytest.approx(wanted, rel=1e-11)
+
+
 @pytest.mark.parametrize("kappa", [5, 7, 11])
 def test_without_poison_the_delays_are_proposition_4(kappa):
     start = 1e-2 * near_tie(2, 6)
@@ -49,7 +66,7 @@ def test_without_poison_the_delays_are_proposition_4(kappa):
 def test_the_drift_ends_where_both_sequences_are_fitted():
     a = drift(left_behind(1e-2 * near_tie(3, D), KAPPA, 1e-9), KAPPA)
     assert abs((a ** (KAPPA - 1)).sum() - 1) < 1e-8 and abs(a.sum() - 1) < 1e-8
-    with pytest.raises(RuntimeError, match="drift"):
+    with pytest.raises(RuntimeError, match=r"^drift: did not arrive at a point that fits"):
         drift(np.full(4, -0.5), KAPPA)  # towards ever more negative entries
 
 
