@@ -42,8 +42,9 @@ def test_the_mark_links_to_its_statements_and_is_escaped(shown):
     bundle, _ = shown[0]._repr_mimebundle_(include=None, exclude=None)
     html, text = bundle["text/html"], bundle["text/plain"]
     assert 'id="check-below-seven"' in html
-    assert '<a href="statements.html#lemma-31">Lemma 31</a>' in html
-    assert '<a href="statements.html#eq-19">(19)</a>' in html
+    first = '<a href="statements.html#lemma-31">Lemma 31</a>'
+    second = '<a href="statements.html#eq-19">(19)</a>'
+    assert f"<span>{first}, {second}</span>" in html
     assert "5 &lt; 7." in html and "8 &gt; 7 &amp; more; 9." in html and "5 < 7" not in html
     assert EVIDENCE["exact"].capitalize() in html
     assert text == "Lemma 31, (19): 5 < 7 [exact]; fails for: 8 > 7 & more; 9"

@@ -53,6 +53,7 @@ def test_slack_is_the_printed_one_exactly(eta, kappa, root):
     printed = 1 - (1 - eta) ** (kappa - 1) - eta * root
     assert slack(eta, kappa, root) == printed
     assert slack(eta, kappa, root + 1) != printed or eta == 0
+    assert slack(eta, kappa) == slack(eta, kappa, 1)
 
 
 @pytest.mark.parametrize("root", [0.5, 1, 3.75])

@@ -22,6 +22,13 @@ def test_ledger_and_pages_agree():
     assert ledger.faults() == []
 
 
+def test_every_record_says_where_it_stands():
+    for name, records in ledger.checks().items():
+        for record in records:
+            page = (ledger.ROOT / "book" / f"{record['page']}.md").read_text()
+            assert name in record["statements"] and f'"{name}"' in page
+
+
 def without(names):
     return lambda checks=ledger.checks: {k: v for k, v in checks().items() if k not in names}
 

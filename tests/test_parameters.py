@@ -50,6 +50,11 @@ def test_the_cell_sets_the_defaults_and_these_are_allowed(chapter):
         assert f"<code>{parameter.name}</code>" in box and escape(parameter.meaning) in box
 
 
+def test_what_is_allowed_is_said():
+    (kappa, *_) = CHAPTERS["theorem-1"]
+    assert refusal("theorem-1", kappa=8) == f"kappa = 8; allowed: {kappa.allowed}"
+
+
 @pytest.mark.slow
 @given(st.sampled_from(declared), anything)
 def test_any_value_is_taken_or_refused_in_one_line(which, value):
