@@ -6,7 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.verdict import CRITERIA, NONE, both_finished, effect, effect_of, means_of_four, pairs
+from support.verdict import (
+    CRITERIA,
+    NONE,
+    _words,
+    both_finished,
+    effect,
+    effect_of,
+    means_of_four,
+    pairs,
+)
 
 GENERATOR = np.random.default_rng(5)
 
@@ -39,6 +48,31 @@ def test_verdict_of_a_known_effect(share, factor, verdict):
     assert found.share_interval[0] < share < found.share_interval[1] or share == 1
 
 
+@pytest.mark.parametrize(("share", "ratio", "verdict"), [
+    ((0.95, 0.99), (2.5, 3.0), "much worse, nearly always"),
+    ((0.95, 0.99), (1.5, 3.0), "worse, as a rule"),  # the lower end counts
+    ((0.9, 0.99), (2.5, 3.0), "worse, as a rule"),  # beyond, not at
+    ((0.95, 0.99), (2.0, 3.0), "worse, as a rule"),
+    ((0.95, 0.99), (1.0, 3.0), NONE),
+    ((0.5, 0.99), (2.5, 3.0), NONE),
+    ((0.01, 0.05), (0.3, 0.4), "much better, nearly always"),  # and the upper end
+    ((0.01, 0.05), (0.3, 0.7), "better, as a rule"),
+    ((0.01, 1 - 0.9), (0.3, 0.4), "better, as a rule"),
+    ((0.01, 0.05), (0.3, 0.5), "better, as a rule"),
+    ((0.01, 0.05), (0.3, 0.99), "somewhat better, more often than not"),
+    ((0.01, 0.05), (0.3, 1.0), NONE),
+    ((0.01, 0.05), (0.3, 1.5), NONE),
+    ((0.01, 0.5), (0.3, 0.4), NONE),
+])  # fmt: skip
+def test_verdicts_go_by_the_ends_of_intervals(share, ratio, verdict):
+    assert _words((np.mean(share), share), (np.mean(ratio), ratio)) == verdict
+
+
+def test_errors_of_zero_are_equal():
+    found = effect(np.zeros(9), np.zeros(9), np.full(9, True))
+    assert (found.share, found.ratio, found.verdict) == (0, 1, NONE)
+
+
 def test_criteria_go_from_strong_to_weak():
     assert list(CRITERIA) == sorted(CRITERIA, key=lambda c: c[1:], reverse=True)
 
@@ -52,7 +86,7 @@ def test_unfinished_pairs_are_counted_and_can_undo_a_verdict():
         assert (found.pairs, found.unfinished) == (1000 - unfinished, unfinished)
         assert found.bounds[0].startswith(worst) and found.bounds[1] == best
         assert found.verdict == best or unfinished == 960
-    with pytest.raises(ValueError, match="allowed: at least two pairs of runs that finished"):
+    with pytest.raises(ValueError, match="^finished: allowed: at least two pairs of runs that"):
         effect(without, with_special, np.arange(1000) < 1)
 
 
