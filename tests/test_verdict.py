@@ -86,7 +86,7 @@ def test_unfinished_pairs_are_counted_and_can_undo_a_verdict():
         assert (found.pairs, found.unfinished) == (1000 - unfinished, unfinished)
         assert found.bounds[0].startswith(worst) and found.bounds[1] == best
         assert found.verdict == best or unfinished == 960
-    with pytest.raises(ValueError, match="^finished: allowed: at least two pairs of runs that"):
+    with pytest.raises(ValueError, match=r"^finished: allowed: at least two pairs of runs that"):
         effect(without, with_special, np.arange(1000) < 1)
 
 
