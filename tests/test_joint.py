@@ -69,6 +69,16 @@ def test_equal_entries_stay_equal_and_others_part():
     end = JointFlow(SETS[1], 0.5).limit(start, HORIZON)
     assert end.transition[0] == end.transition[1] and end.weights[0] == end.weights[1]
     assert abs(end.transition[0] - end.transition[2]) > 1e-3
+    assert end.finished and end.loss == JointFlow(SETS[1], 0.5).loss(
+        end.transition, np.log(end.weights)
+    )
+
+
+def test_equal_entries_part_where_their_weights_differ():
+    weights = np.r_[1.0, 1.1, np.ones(D - 2)]
+    end = JointFlow(SETS[0], 0.5).limit(np.full(D, ALPHA), HORIZON, weights)
+    assert end.finished and end.transition[1] > 0.9 > end.transition[0]
+    assert np.all(end.transition[2:] == end.transition[0]) and np.all(end.weights[2:] < weights[1])
 
 
 def test_with_all_lags_seen_the_student_ends_at_the_teacher():
@@ -82,8 +92,12 @@ def test_with_all_lags_seen_the_student_ends_at_the_teacher():
 
 @pytest.mark.parametrize("wrong", [{"horizon": 0.0}, {"weights": 0.0}, {"weights": np.r_[1, -1]}])
 def test_what_it_refuses(wrong):
+    flow = JointFlow(SETS[0], 1.0)
     with pytest.raises(ValueError, match="allowed: positive"):
-        JointFlow(SETS[0], 1.0).limit([0.1, 0.2], **{"horizon": 1.0} | wrong)
+        flow.limit([0.1, 0.2], **{"horizon": 1.0} | wrong)
+    with pytest.raises(ValueError, match=r"allowed: \[d\], every entry finite"):
+        flow.limit([0.1, np.nan], 1.0)
+    assert not flow.limit([0.1, 0.2], 0.5).finished
 
 
 def test_a_clean_transition_is_refused_where_there_is_none():

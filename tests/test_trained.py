@@ -19,7 +19,7 @@ from support.paper import COLUMNS
 from support.protocol import RELEASED, TEXT, Protocol
 from support.results import rounded
 from support.ssm import SSM
-from support.trained import Experiment, abc, cells
+from support.trained import Experiment, _ends_at_ones, abc, cells
 
 STANDALONE = [name for name in paper.panels() if not name.endswith("mlp")]
 
@@ -276,7 +276,9 @@ def test_a_panel_is_what_was_seen_on_the_way():
 
 
 def test_looks_grow_apart():
-    assert _looks(50) == [20, 40, 60]
+    assert _looks(50) == _looks(60) == [20, 40, 60]
+    names, values = ["transition", "input", "output", "probe"], list(np.full((4, 2), 3.0))
+    assert [v[0] for v in _ends_at_ones(names, values)] == [3, 1, 1, 3]
     late = np.array(_looks(100_000))
     assert late[-2] < 100_000 <= late[-1]
     np.testing.assert_array_equal(np.diff(late), np.maximum(20, (0.03 * late[:-1]).astype(int)))
