@@ -83,6 +83,19 @@ def test_weight_decay_must_be_weaker_than_the_baseline_s_pull():
     assert error_under("theorem", 1.0, "weight decay 1e-12") < 1e-9
 
 
+def test_a_smaller_dose_and_another_start_are_defences():
+    ends = [
+        defended_flow(SETTING, 3, "theorem", dose, defence)[0]
+        for dose, defence in ((1.0, "none"), (1e3, "1000 times the baseline"))
+    ]
+    np.testing.assert_allclose(*ends, atol=1e-4)
+    for kind, defence in [("uniform", "uniform start"), ("spread", "spread start"),
+                          ("tied", "spread start, two tied"), ("near tie", "none")]:  # fmt: skip
+        _, path = defended_flow(SETTING, 3, None, 1.0, defence)
+        begin = path.transition[:, 0] / SETTING.sd_A
+        np.testing.assert_allclose(begin, start_shape(kind, 3, 8), rtol=1e-9)
+
+
 def test_attacks_are_clean_and_fitted_by_what_they_lead_to():
     teacher, mirrored = SETTING.teacher, SSM.with_ones(-np.eye(8)[0])
     flip = sequence(ATTACKS["flip"], 7, 3.0)
@@ -120,6 +133,9 @@ def test_starts_are_in_order(kind):
     middle = np.median(1 - shapes[:, 1])
     low, high = {"near tie": (1e-5, 1e-3), "uniform": (0.05, 0.2), "spread": (0.2, 0.8),
                  "tied": (9.9e-5, 1.01e-4)}[kind]  # fmt: skip
+    np.testing.assert_array_equal(start_shape(kind, 7, 8), shapes[7])
+    if kind == "spread":  # three decades; the last of seven is near their end
+        assert 1e-3 <= shapes.min() < 1.02e-3
     assert low < middle < high  # uniform: the median of 1 - max of seven, 1 - 2^(-1/7) = 0.094
 
 
