@@ -1,5 +1,6 @@
 """Balls enclose what they should and no more; a proof succeeds only where the claim is true."""
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -164,3 +165,18 @@ def test_boxes_with_a_tie_a_negative_entry_or_beyond_the_solutions_are_refused(s
 def test_the_last_part_counts_too():
     assert proves(lambda x: True, [(0, 1)], most=1)
     assert not proves(lambda x: False, [(0, 1)], most=1)
+
+
+@pytest.mark.parametrize(("start", "words"), [
+    ([0.5, 0.5], "a box in which a_1 > a_j > 0"),
+    ([0.5, 0.0], "a box in which a_1 > a_j > 0"),
+    ([0.9, 0.89], r"a box with sum of a_j^6 below 1"),  # 1.03; with powers of eight 0.8
+])  # fmt: skip
+def test_starts_on_an_edge_are_refused_in_words(start, words):
+    with pytest.raises(ValueError, match=f"^start: allowed: {re.escape(words)}$"):
+        closed_form_limit(start, 7)
+
+
+def test_the_largest_starts_are_taken():
+    start = [0.88, 0.87]  # the sum of fifth powers is 1.03, that of sixth ones 0.9
+    assert meet(closed_form_limit(start, 7), flow.closed_form_limit(np.array(start), 7), 1e-12)

@@ -100,6 +100,12 @@ def test_what_it_refuses(wrong):
     assert not flow.limit([0.1, 0.2], 0.5).finished
 
 
+@pytest.mark.parametrize("rate", [-1.0, np.inf, np.nan])
+def test_no_rate_is_without_bound(rate):
+    with pytest.raises(ValueError, match=rf"^rate = {rate}; allowed: from 0, finite$"):
+        JointFlow(SETS[0], rate)
+
+
 def test_a_clean_transition_is_refused_where_there_is_none():
     for kappa, rate in ((1, 1.0), (7, -0.1), (7, np.inf), (7, np.nan)):
         words = rf"^kappa = {kappa}, rate = {rate}; allowed: from 2, and from 0, finite$"

@@ -101,10 +101,9 @@ def test_intervals_hold_what_they_should():
 
 
 def test_a_verdict_is_the_same_each_time_and_equal_errors_are_no_worse():
-    errors = np.exp(GENERATOR.normal(size=50))
-    ratios = np.exp(GENERATOR.normal(size=50))
-    ratios[:20] = 1
-    first, again = (effect(errors, ratios * errors, np.full(50, True)) for _ in range(2))
+    errors, ratios = np.exp(GENERATOR.normal(size=(2, 1000)))
+    ratios[:400] = 1
+    first, again = (effect(errors, ratios * errors, np.full(1000, True)) for _ in range(2))
     assert first == again
     assert first.share == (ratios > 1).mean()
 

@@ -288,6 +288,8 @@ def test_a_box_grows_as_the_argument_says(still):
 
 def test_claims_are_those_of_the_limits(still):
     box, _ = still
+    verify.box(box | {"kappa": 9})
+    verify.box(box | {"claims": box["claims"] | {"lags": 1}})
     verify.box(box)  # errors of 0.2 to 0.23, 0.1157 to 0.14, 0.235 to 0.262 at lags 1 to 3
     for name, value, words in [
         ("poisoned", 0.116, "^error under S_2 is "), ("clean", 0.229, "^error under S_1, lag 1: "),
