@@ -10,6 +10,7 @@ from enclosure import STORED, trajectory
 from flint import arb, arb_poly, fmpz_poly
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from support import certificate, verify
 from support.certificate import Refused, cone, errors
@@ -221,14 +222,60 @@ def test_a_cone_too_wide_is_refused(case):
         cone(*case)
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("d", 3), ("d", 8.5), ("kappa", 8), ("kappa", 5), ("alpha", 0), ("alpha", 0.07),
-    ("place", 0), ("place", 1), ("lead", -1e-6), ("lead", float("nan")),
+@pytest.mark.parametrize(("name", "values", "allowed"), [
+    ("d", [3, 8.5], "an integer, 4 or more"),
+    ("kappa", [8, 5, 7.0], "an odd integer, 7 or more"),
+    ("alpha", [0, 0.0625, 0.07], r"between 0 and 1 / \(2 d\) = 0\.0625"),
+    ("place", [0, 1], "between 0 and 1"),
+    ("lead", [-1e-6, 0, 1, float("nan")], "between 0 and 1"),
 ])  # fmt: skip
-def test_what_no_cone_can_be_is_said(name, value):
+def test_what_no_cone_can_be_is_said(name, values, allowed):
     good = dict(d=8, kappa=7, alpha=1e-2, place=0.5, lead=1e-6)
-    with pytest.raises(ValueError, match=f"^{name} = {value}; allowed: "):
-        cone(**good | {name: value})
+    for value in values:
+        with pytest.raises(ValueError, match=f"^{name} = {value}; allowed: {allowed}$"):
+            cone(**good | {name: value})
+
+
+@pytest.mark.parametrize(("d", "kappa"), [(8, 7), (20, 9), (12, 7)])
+def test_the_first_stretch_is_as_long_as_its_formulas_say(d, kappa):
+    """In floats: the largest scale that keeps below 9/8 of itself, and the growth of v / w."""
+    k, p = kappa - 1, kappa - 2
+
+    def stretch(alpha):
+        wide, begin = 9 / 8 * alpha, p * np.log(d) / d
+        top, left = wide + 1 / d, np.exp(-d * begin)
+        time = begin + left / (k * (1 - top**p) * (1 - left) ** p * d ** (1 - p))
+        growth = np.exp(time * k * p * top ** (p - 1))
+        return growth, np.exp(time * k * wide * top ** (p - 2) * p * (p - 1) / 2)
+
+    most = 1 / d
+    if d == 8:  # there entries grow by an eighth before they are as large as that
+        most = brentq(lambda alpha: stretch(alpha)[0] - 9 / 8, 1e-6, 0.95 / d)
+    with pytest.raises(Refused, match=r"^no certificate: alpha = .* is too large$"):
+        certificate._first_stretch(d, kappa, most * (1 + 1e-9))
+    for alpha in (most * (1 - 1e-9), most / 10):
+        wide, rise = certificate._first_stretch(d, kappa, alpha)
+        assert wide == pytest.approx(9 / 8 * alpha, rel=2 * certificate.SLACK)
+        assert float(rise) == pytest.approx(stretch(alpha)[1], rel=1e-9)
+
+
+def test_the_search_stops_where_its_argument_does():
+    def refusal(d, row, w):
+        try:
+            certificate._cell(d, 7, row, w, False)
+        except Refused as refused:
+            return str(refused)
+        return ""
+
+    words = "no certificate: a_d / a_1 may fall below -1/2 at w = 2"
+    for ratio in (-0.499, -0.501, -1.0):  # a_d / a_1 = 1 - w / a_1, 8 a_1 = 1 + w (1 + 5 y)
+        y = (8 / (1 - ratio) - 1.5) / 5
+        assert refusal(8, [2.0, y, 0.0, 0.0], 2.0 + 1e-9).startswith(words) == (ratio < -0.5)
+    words = "no certificate: sum a^p may vanish at w = 1"
+    least = -((1 / 59) ** 0.2)  # for 60 entries and fifth powers
+    for ratio, vanishes in ((least * 1.002, True), (least * 0.998, False)):
+        y = (60 / (1 - ratio) - 2) / 57
+        assert refusal(60, [1.0, y, 0.0, 0.0], 1.0 + 1e-9).startswith(words) == vanishes
 
 
 def test_a_first_stretch_of_negative_time_is_refused():

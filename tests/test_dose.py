@@ -63,6 +63,22 @@ def test_without_poison_the_delays_are_proposition_4(kappa):
     )
 
 
+def test_starts_and_doses_that_no_delay_has():
+    start = np.array([0.3, 0.2])
+    np.testing.assert_array_equal(delays(start, 7, 1e-3), delays(start, 7, 1e-3, 1))
+    for wrong in ([0.3, 0.0], [0.3, 0.4], [0.3, -0.1]):
+        with pytest.raises(ValueError, match=r"^start = .* allowed: positive, the largest entry"):
+            delays(np.array(wrong), 7, 0.0)
+    for dose, lag in ((-1e-9, 1), (np.inf, 1), (1.0, 0), (1.0, 6)):
+        words = rf"^dose = {dose}, lag = {lag}; allowed: from 0, and 1, \.\.\., 5$"
+        with pytest.raises(ValueError, match=words):
+            delays(start, 7, dose, lag)
+    assert delays(start, 7, 1.0, 5)[0] == 0 < delays(start, 7, 1.0, 5)[1]
+    with pytest.raises(ValueError, match=r"^start = .* allowed: sum of a_j\^6 below 1$"):
+        left_behind([0.9, 0.89], 7, 0.0)
+    assert (left_behind([0.88, 0.87], 7, 0.0) ** 6).sum() == pytest.approx(1)
+
+
 def test_the_drift_ends_where_both_sequences_are_fitted():
     a = drift(left_behind(1e-2 * near_tie(3, D), KAPPA, 1e-9), KAPPA)
     assert abs((a ** (KAPPA - 1)).sum() - 1) < 1e-8 and abs(a.sum() - 1) < 1e-8

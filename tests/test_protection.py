@@ -14,6 +14,7 @@ from support.protection import (
     DEFENCES,
     ChangedFlow,
     _decayed,
+    _defended_start,
     defended_flow,
     flip_dose,
     gradient_shares,
@@ -176,15 +177,45 @@ def test_other_special_sequences_train_otherwise(attack):
     assert error("without", attack) == error("without", None)
 
 
+@pytest.mark.parametrize("kind", ["uniform", "spread", "tied", None])
+def test_students_start_as_the_defence_says(kind):
+    experiment = Experiment.of("table1.ssm_beyond")
+    plain = abc(_defended_start(experiment, [200, 201], {}))
+    a, b, c = abc(_defended_start(experiment, [200, 201], {"start": kind} if kind else {}))
+    np.testing.assert_array_equal((b, c), plain[1:])
+    shapes = [start_shape(kind, seed, 10) for seed in (200, 201)] if kind else plain[0].T
+    np.testing.assert_allclose(a / a[0], np.transpose(shapes) / np.max(shapes, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(a.max(axis=0), plain[0].max(axis=0), rtol=1e-6)
+
+
+def test_a_defended_network_starts_as_an_undefended_one():
+    experiment = Experiment.of("table2.ssm_mlp")
+    student = _defended_start(experiment, [3], {})
+    for ours, theirs in zip(student.weights, experiment.student([3]).weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert student.kind == experiment.student([3]).kind
+
+
+def test_an_attacker_s_sequences_are_trained_on():
+    ends = [
+        train_defended("table1.ssm_beyond", [200], "with", "none", attack, most=60)[:2]
+        for attack in (None, "flip")
+    ]
+    (plain, _), (attacked, run) = ends
+    assert np.isfinite(run.loss).all() and (abc(plain)[0] != abc(attacked)[0]).all()
+
+
 @pytest.fixture(scope="module")
 def undefended():
-    return train_defended("table1.ssm_beyond", [200], "with", "none", most=4000)[2]
+    return train_defended("table1.ssm_beyond", [200], "with", "none", most=4000)[1:]
 
 
 @pytest.mark.parametrize("defence", [d for d in DEFENCES if d != "none"])
 def test_every_defence_changes_something(defence, undefended):
-    student, _, error = train_defended("table1.ssm_beyond", [200], "with", defence, most=4000)
-    assert np.isfinite(error).all() and (error != undefended).any()
+    student, run, error = train_defended("table1.ssm_beyond", [200], "with", defence, most=4000)
+    assert np.isfinite(error).all() and (error != undefended[1]).any()
+    if defence == "a hundredth of the stop loss":
+        assert not 0 <= run.stop[0] <= undefended[0].stop[0]
     if defence == "A = exp(-exp)":
         assert abc(student)[0].min() > 0 and abc(student)[0].max() < 1
 

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client, LocalCluster
 from pyarrow import compute
 
-from support import engines, results, sweeps
+from support import engines, paper, results, sweeps
 from support.experiments import TheoremSetting
 from support.sweeps import Sweep, run
 from support.trained import Experiment, abc
@@ -79,6 +79,39 @@ def test_a_row_of_a_sweep_is_a_student_trained(tmp_path):
         for name, values in wanted.items():
             np.testing.assert_allclose(own[name].to_numpy(), values, rtol=1e-4)
     assert (run(sweep, folder=tmp_path)[1]).equals(table)
+
+
+def test_a_row_of_flows_is_where_they_end(tmp_path):
+    sweep, setting = Sweep(TWO.experiment, [5, 3], TWO.grid), TheoremSetting.of_table("table1")
+    _, table = run(sweep, folder=tmp_path / "a" / "b")
+    starts = np.stack([setting.start(seed, "released") for seed in (5, 3)], axis=-1)
+    for column, a in zip(("without", "with"), setting.limits(starts, 1e-6), strict=True):
+        own = table.filter(compute.field("special") == column)
+        assert own["seed"].to_pylist() == [5, 3] and all(own["finished"].to_pylist())
+        for name, first in (("error", 0), ("beyond", setting.kappa)):
+            wanted = setting.error(a, normalized=True, first=first)
+            np.testing.assert_allclose(own[name].to_numpy(), wanted, rtol=1e-6)
+
+
+def test_a_key_says_what_was_asked_and_who_answered():
+    name, made_by = TWO.experiment, {"device": "an abacus", "code": "of today"}
+    flow = Sweep(name, range(3, 9), {"rtol": [1e-6], "rule": ["text"]})
+    assert flow.key(made_by, ".again") == {
+        "name": f"sweep.{name}.again",
+        "settings": {"experiment": paper.setting(name), "grid": flow.grid},
+        "rule": ["text"], "seeds": [3, "to", 8], "precision": ["float64"], "device": "an abacus",
+    }  # fmt: skip
+    for seeds, grid, wanted in [
+        (range(3, 9, 2), {}, ([3, 5, 7], ["released"], ["float32"])),
+        ([4], {"rate": ["text"], "precision": ["float64"]}, ([4], ["text"], ["float64"])),
+    ]:
+        sweep = Sweep("table1.ssm_beyond", seeds, grid)
+        key = sweep.key()
+        assert (key["seeds"], key["rule"], key["precision"]) == wanted
+        assert key == sweep.key(sweeps.provenance()) and "code" not in key
+        assert {"device", "backend", "support", "libraries"} <= set(key)
+    labels = Sweep("table1.ssm_beyond", [1], {"stop": ["text"], "jitter": [0.0]}).labels()
+    assert [label for label, _ in labels.values()] == ["protocol.stop", "jitter"]
 
 
 @pytest.mark.slow
@@ -252,6 +285,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     ({"seeds": []}, r"seeds = \[\]; allowed: one or more integers from 0 to 4294967295"),
     ({"seeds": [2**32]}, r"seeds = \[4294967296\]; allowed"),
     ({"seeds": range(-1, 3)}, "seeds = .*; allowed"),
+    ({"seeds": (1, 2)}, r"seeds = \(1, 2\); allowed: one or more"),
     ({"chunk": 0}, "chunk = 0; allowed: an integer, 1 or more"),
     ({"seeds": range(10**12)}, "seeds = range.*; allowed: one or more integers from 0 to 429"),
     ({"grid": [1]}, r"grid = \[1\]; allowed: a dictionary of lists"),

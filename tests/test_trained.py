@@ -401,6 +401,10 @@ def test_cells_keep_errors_and_runs():
     for column, runs in values["runs"].items():
         outcome = experiment.train([200, 201], column, most=50, progress=False)
         assert values[column] == rounded(outcome.errors)
+        a, b, c = abc(outcome.student)
+        wrong = abs((c * b * a ** np.arange(40.0)[:, None, None]).sum(axis=1) - 1)
+        np.testing.assert_allclose(outcome.errors, wrong.max(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(outcome.beyond, wrong[6:].max(axis=0), rtol=1e-5)
         assert runs == {
             "beyond": rounded(outcome.beyond),
             "stop": [-1, -1],

@@ -16,12 +16,23 @@ from support.certificate import SLACK, cone, errors
 CASES = [(8, 7, 1e-2, 0.5, 2.4e-6), (20, 9, 1e-3, 0.5, 1e-10), (12, 7, 1e-3, 0.7, 1e-6)]
 
 
-@pytest.fixture(scope="module", params=CASES)
-def record(request):
+def searched(case):
     """A cone's record with claims close to what its limits allow."""
-    found = cone(*request.param)
+    found = cone(*case)
     least = errors(found, [2, 3])
     return found | {"claims": {str(lag): float(e.lower()) - 1e-3 for lag, e in least.items()}}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def record(request):
+    return searched(request.param)
+
+
+@pytest.fixture(params=CASES)
+def fresh(request):
+    """The same, searched for by the test itself: mutants of the search meet the tests that call
+    it."""
+    return searched(request.param)
 
 
 def refused(record, words=None):
@@ -129,7 +140,8 @@ def test_starts_as_large_as_one_by_d_are_refused(record):
     refused(record | {"wide": 1 - 0.99 / d}, "^first stretch$")
 
 
-def test_what_the_limits_are_is_what_the_table_says(record):
+def test_what_the_limits_are_is_what_the_table_says(fresh):
+    record = fresh
     for name in ("v", "size"):
         verify.cone(record | {name: record[name] * (1 - 0.7 * SLACK)})
         refused(record | {name: record[name] * (1 - 2.3 * SLACK)}, "^limits$")
@@ -189,6 +201,13 @@ def test_limits_err_as_claimed_and_no_more(record, lag):
         shown(least - 1e-3)
     with pytest.raises(verify.Unproved, match=f"^error at lag {lag}$"):
         shown(least + 1e-3)
+
+
+def test_the_search_s_errors_are_those_of_its_limits(fresh):
+    """To what 64 pieces of the range of v resolve."""
+    for lag, found in errors(fresh, [1, 2, 3, 7, 12]).items():
+        least = least_error(fresh, lag)
+        assert least - 0.006 < max(float(found.lower()), 0.0) <= least + 1e-6
 
 
 def test_powers_and_chords(record):
