@@ -44,6 +44,12 @@ def test_an_ensemble_is_its_members_side_by_side(ssm, x):
             np.testing.assert_allclose(together[..., i], getattr(one, form)(x), atol=ROUNDING)
 
 
+def test_entries_of_one_axis_serve_every_member():
+    a, ones = np.array([[0.5, 0.2], [0.1, -0.3]]), np.ones(2)
+    shared, full = SSM(a, ones, 2 * ones), SSM(a, np.ones((2, 2)), np.full((2, 2), 2.0))
+    np.testing.assert_array_equal(shared.impulse_response(5), full.impulse_response(5))
+
+
 @given(systems(), sequences(), st.randoms(use_true_random=False))
 def test_permuting_or_rescaling_the_states_changes_nothing(ssm, x, random):
     order = random.sample(range(len(ssm.transition)), len(ssm.transition))

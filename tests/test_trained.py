@@ -417,6 +417,8 @@ def test_cells_keep_errors_and_runs():
 @pytest.mark.parametrize("call", [
     lambda: Protocol(rate="paper"),
     lambda: Experiment.of("table1.ssm_beyond", n_special=-1),
+    lambda: Experiment.of("table1.ssm_beyond", n_specials=1),
+    lambda: Experiment.of("table1.ssm_beyond", width=3),
     lambda: Experiment.of("table1.ssm_beyond", folded=True),
     lambda: Experiment.of("table1.ssm_beyond", special_scale=float("inf")),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[6]),
