@@ -44,7 +44,7 @@ def _time_left(a, kappa, dose, lag):
     """The integral of 1/velocity from a to infinity, in closed form; a > 0."""
     p, m = kappa - 3, kappa - 1 - lag
     z = lag * dose / (kappa - 1) * a**-m
-    if m == p and dose:  # lag two: there SciPy's function is wrong where z is large
+    if m == p and np.all(z > 0):  # lag two: there SciPy's function is wrong where z is large
         return np.log1p(z) / z * a**-p / ((kappa - 1) * p)
     return a**-p / ((kappa - 1) * p) * hyp2f1(1, p / m, 1 + p / m, -z)
 

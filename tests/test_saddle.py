@@ -187,8 +187,7 @@ def test_a_passage_is_at_every_moment_where_the_integrator_is():
         assert losses[-1] < below <= losses[:-1].min()
         np.testing.assert_allclose(ran.gaps[:, i], places[-1][0] - places[-1], atol=1e-12)
         (crossed,), long = path.t_events, np.diff(times, prepend=0).max()
-        assert (ran.escape[i] == 0) == (a[0, i] - a[-1, i] > level)
-        assert ran.escape[i] == 0 or abs(ran.escape[i] - crossed[0]) < 0.05 * long
+        assert abs(ran.escape[i] - crossed[0]) < 0.05 * long  # by interpolation in a step
 
 
 def test_residuals_at_the_teacher_are_zero():

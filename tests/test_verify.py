@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.polynomial import Polynomial
 from scipy.optimize import brentq
 
-from support import verify
-from support.certificate import SLACK, cone, errors
+from support import certificate, verify
+from support.certificate import SLACK, Refused, cone, errors
 
 CASES = [(8, 7, 1e-2, 0.5, 2.4e-6), (20, 9, 1e-3, 0.5, 1e-10), (12, 7, 1e-3, 0.7, 1e-6)]
 
@@ -105,18 +105,31 @@ def test_no_row_may_be_bolder(record, data):
     refused(spoil(record, row, column, 1 + worse * by))
 
 
-def first_stretch(record):
-    """In floats: the time until h = 0, how the entries grow in it, and v / w."""
-    d, k, wide = record["d"], record["kappa"] - 1, record["wide"]
-    top, begin = wide + 1 / d, (k - 1) * np.log(d) / d
+def first_stretch(d, kappa, wide):
+    """In floats: how the entries grow until h = 0, and v / w, if w stays below `wide`."""
+    k, p, top, begin = kappa - 1, kappa - 2, wide + 1 / d, (kappa - 2) * np.log(d) / d
     left = np.exp(-d * begin)
-    time = begin + left / (k * (1 - top ** (k - 1)) * ((1 - left) / d) ** (k - 1) * d)
-    grown = np.exp(time * k * (k - 1) * top ** (k - 2))
-    return grown, np.exp(time * k * wide * top ** (k - 3) * (k - 1) * (k - 2) / 2)
+    time = begin + left / (k * (1 - top**p) * ((1 - left) / d) ** p * d)
+    growth = np.exp(time * k * p * top ** (p - 1))
+    return growth, np.exp(time * k * wide * top ** (p - 2) * p * (p - 1) / 2)
+
+
+@pytest.mark.parametrize(("d", "kappa"), [(8, 7), (20, 9), (12, 7)])
+def test_the_search_s_first_stretch_is_as_long_as_its_formulas_say(d, kappa):
+    """It takes scales that stay below 9/8 of themselves."""
+    most = 1 / d
+    if d == 8:  # there entries grow by an eighth before they are as large as that
+        most = brentq(lambda x: first_stretch(d, kappa, 9 / 8 * x)[0] - 9 / 8, 1e-6, 0.95 / d)
+    with pytest.raises(Refused, match=r"^no certificate: alpha = .* is too large$"):
+        certificate._first_stretch(d, kappa, most * (1 + 1e-9))
+    for alpha in (most * (1 - 1e-9), most / 10):
+        wide, rise = certificate._first_stretch(d, kappa, alpha)
+        assert wide == pytest.approx(9 / 8 * alpha, rel=2 * SLACK)
+        assert float(rise) == pytest.approx(first_stretch(d, kappa, 9 / 8 * alpha)[1], rel=1e-9)
 
 
 def test_the_first_stretch_admits_what_its_formulas_say(record):
-    grown, rise = first_stretch(record)
+    grown, rise = first_stretch(record["d"], record["kappa"], record["wide"])
     widest = record["wide"] / grown
     verify.cone(record | {"alpha": widest * (1 - 1e-9)})
     refused(record | {"alpha": widest * (1 + 1e-9)}, "^first stretch$")
@@ -212,7 +225,7 @@ def test_the_search_s_errors_are_those_of_its_limits(fresh):
 
 
 def test_powers_and_chords(record):
-    d, k, p = record["d"], record["kappa"] - 1, record["kappa"] - 2
+    d, p = record["d"], record["kappa"] - 2
     a = np.array([0.7, 0.5, -0.1])
     assert float(verify._sum(list(map(arb, a)), d, 5)) == pytest.approx(a**5 @ [1, 1, d - 2])
     for x, y in ((0.3, 0.8), (-0.4, 0.9), (1.0, -0.2)):
@@ -226,7 +239,6 @@ def test_powers_and_chords(record):
     ends = [(least, most), (least - w * lead, most), (least - w, most - w * y)]
     for ball, (low, high) in zip(entries, ends, strict=True):
         assert [float(ball.lower()), float(ball.upper())] == pytest.approx([low, high])
-    assert k == p + 1
 
 
 @given(st.integers(0, 2**32), st.sampled_from([6, 8, 10]))
