@@ -4,8 +4,10 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import chapters
+import numpy as np
 import pytest
 from hypothesis import settings
 from pdf import BROWSER, OPTIONS
@@ -24,6 +26,34 @@ if chapters.ROOT.name == "mutants":
     import tensorflow
 
     tensorflow.config.list_logical_devices = tensorflow.config.list_physical_devices
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """In place of `train` one that draws, from the data of each member, where it ends.
+
+    For what surrounds a training, as compiling one takes a second. The list returned keeps what
+    every call was asked.
+    """
+    from support import protection, trained
+    from support.training import Run
+
+    calls = []
+
+    def train(student, loss, **options):
+        transition = student.ssm.transition_weight.numpy()
+        calls.append(SimpleNamespace(start=transition.copy(), loss=loss, options=options))
+        sequences, members = loss[1][0], range(student.members)
+        seeds = [np.frombuffer(sequences[..., i].tobytes(), "uint32") for i in members]
+        drawn = np.stack([np.random.default_rng(seed).uniform(0, 1, 99) for seed in seeds], axis=-1)
+        student.ssm.transition_weight.assign(drawn[: len(transition)])
+        stop = np.array([10, -1] * student.members)[: student.members]
+        return Run(stop, stop + 30, drawn[-1], drawn[-1] > 2, stop > 0, [], 0.0)
+
+    monkeypatch.setattr(trained, "train", train)
+    monkeypatch.setattr(protection, "train", train)
+    return calls
+
 
 SITE = chapters.ROOT / "_build" / "html"
 

@@ -78,6 +78,7 @@ def moved(pieces):
     return np.sqrt(((ends - centre[:, None]) ** 2).sum(axis=0).astype(float))
 
 
+@pytest.mark.slow
 def test_the_box_is_certified(pieces):
     found = verify.box(box(pieces))
     assert found["radius"] < 5e-5 and verify.error(found["s2"], 2) > 0.65
@@ -126,6 +127,7 @@ def test_a_polynomial_right_on_half_of_its_piece_is_refused(pieces, monkeypatch)
     assert not all(x.overlaps(y) for x, y in zip(accepted, truth, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "words"), [
     (dict(half_width="1e-10"), "distance may exceed"),
     (dict(half_width="1e-13", clean=0.005), "under S_1, lag 1"),
@@ -147,6 +149,7 @@ def test_no_box_claims_poison_far_from_a_tie():
         verify.box(box(far, start=start, poisoned=0.4, clean=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["coefficient", "duration", "missing"])
 def test_a_spoiled_box_is_refused(pieces, spoil):
     wrong = copy.deepcopy(pieces)

@@ -57,21 +57,25 @@ def files(folder):
     return sorted(Path(folder).rglob("*.parquet"))
 
 
-def test_a_row_of_a_sweep_is_a_student_trained(tmp_path):
+def test_a_row_of_a_sweep_is_a_student_trained(tmp_path, untrained):
     seeds, experiment = [201, 200, 207, 205], Experiment.of("table1.ssm_beyond", n_special=2)
     sweep = Sweep("table1.ssm_beyond", seeds, {"n_special": [2], "most": [800]}, chunk=2)
     _, table = run(sweep, folder=tmp_path, progress=False)
     assert table["special"].to_pylist() == (["without"] * 2 + ["with"] * 2) * 2
     assert table["seed"].to_pylist() == [201, 200, 201, 200, 207, 205, 207, 205]
     assert set(table["n_special"].to_pylist()) == {2} and set(table["most"].to_pylist()) == {800}
+    for call in untrained:
+        assert call.options["chunk"] == 256 and call.options["most"] == 800
+    assert len(untrained) == 4
     for column in ("without", "with"):
-        outcome = experiment.train(seeds, column, most=800, chunk=2, progress=False)
+        outcome = experiment.train(seeds, column)
         own = table.filter(compute.field("special") == column)
         a = abc(outcome.student)[0]
         size = abs(a) / abs(a).sum(axis=0)
         wanted = {
             "error": outcome.errors, "beyond": outcome.beyond, "loss": outcome.run.loss,
-            "stop": [-1] * 4, "iterations": [800] * 4, "finished": [False] * 4,
+            "stop": outcome.run.stop, "iterations": outcome.run.iterations,
+            "finished": outcome.run.finished,
             "effective_rank": np.exp(-(size * np.log(size)).sum(axis=0)),
             "large": (abs(a) > 0.1 * abs(a).max(axis=0)).sum(axis=0),
         }  # fmt: skip

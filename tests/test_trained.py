@@ -20,6 +20,7 @@ from support.protocol import RELEASED, TEXT, Protocol
 from support.results import rounded
 from support.ssm import SSM
 from support.trained import Experiment, _ends_at_ones, abc, cells
+from support.training import sequence_loss
 
 STANDALONE = [name for name in paper.panels() if not name.endswith("mlp")]
 
@@ -257,7 +258,7 @@ def test_a_panel_is_what_was_seen_on_the_way():
         assert (panel["stop"], panel["iterations"], panel["finished"]) == (-1, 45, False)
         for i, step in enumerate(panel["step"]):
             student = experiment.student([105])
-            if step == 40:
+            if step == 40 or (step == 20 and column == "without"):
                 continue
             if step:
                 student = experiment.train([105], column, most=step, progress=False).student
@@ -394,9 +395,42 @@ def test_a_record_is_stored_as_text_or_as_a_table(tmp_path, monkeypatch):
     assert found["key"] == key and found["values"].to_pydict() == {"x": [1, 2]}
 
 
-def test_cells_keep_errors_and_runs():
+def test_what_an_experiment_asks_of_training(untrained):
+    def asked(name, column, protocol=RELEASED, **options):
+        experiment = Experiment.of(name, protocol)
+        outcome = experiment.train([5, 6], column, **options)
+        call, x = untrained.pop(), experiment.sequences([5, 6], column)
+        np.testing.assert_array_equal(call.start, experiment.student([5, 6]).get_weights()[0])
+        for ours, theirs in zip(call.loss[1], (x, experiment.answers(x)), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for errors, first in ((outcome.errors, 0), (outcome.beyond, x.shape[1])):
+            np.testing.assert_array_equal(errors, experiment.errors(outcome.student, [5, 6], first))
+        assert call.loss[0] is sequence_loss(x, x[:, 0])[0]
+        assert outcome.run.stop.tolist() == [10, -1]
+        return call.options
+
+    plain = dict(rule="released", rate=0.01, stop_loss=0.01, most=200_000, observe=None)
+    plain |= {"project": None, "extra": 1401}
+    assert asked("table1.ssm_beyond", "with") == plain
+    changed = {"most": 9, "chunk": 2, "progress": False}
+    plain |= changed | {"extra": 7}
+    assert asked("table1.ssm_beyond", "without", further=7, **changed) == plain
+    for column, kinds in (("without", ["n_baseline"]), ("with", ["n_baseline", "n_special"])):
+        text = asked("table2.ssm_mlp", column, TEXT, observe=lambda x, y: (len(x), y.shape))
+        setting = paper.setting("table2.ssm_mlp")
+        n = sum(setting[kind] for kind in kinds)
+        assert text["rate"] == setting["lr"][column] and text["stop_loss"] == 0.01
+        assert text["extra"] == 5000 and text["observe"] == (n, (n, 2))
+    assert asked("figure4.rank2", "with")["project"] is _ends_at_ones
+    assert asked("figure4.rank2", "with", TEXT)["project"] is None  # B and C are not trained
+
+
+def test_cells_keep_errors_and_runs(untrained):
     experiment = Experiment.of("table1.ssm_beyond")
     values = cells(experiment, [200, 201], progress=False, most=50)
+    assert [call.options["chunk"] for call in untrained] == [8, 8]
+    cells(experiment, [200, 201], chunk=3)
+    assert untrained[-1].options["chunk"] == 3
     assert set(values) == {*COLUMNS, "runs"} and set(values["runs"]) == set(COLUMNS)
     for column, runs in values["runs"].items():
         outcome = experiment.train([200, 201], column, most=50, progress=False)
@@ -407,10 +441,10 @@ def test_cells_keep_errors_and_runs():
         np.testing.assert_allclose(outcome.beyond, wrong[6:].max(axis=0), rtol=1e-5)
         assert runs == {
             "beyond": rounded(outcome.beyond),
-            "stop": [-1, -1],
-            "iterations": [50, 50],
+            "stop": [10, -1],
+            "iterations": [40, 29],
             "loss": rounded(outcome.run.loss),
-            "finished": [False, False],
+            "finished": [True, False],
         }
 
 

@@ -13,7 +13,11 @@ from scipy.optimize import brentq
 from support import certificate, verify
 from support.certificate import SLACK, Refused, cone, errors
 
-CASES = [(8, 7, 1e-2, 0.5, 2.4e-6), (20, 9, 1e-3, 0.5, 1e-10), (12, 7, 1e-3, 0.7, 1e-6)]
+CASES = [
+    (8, 7, 1e-2, 0.5, 2.4e-6),
+    (20, 9, 1e-3, 0.5, 1e-10),
+    pytest.param((12, 7, 1e-3, 0.7, 1e-6), marks=pytest.mark.slow),
+]
 
 
 def searched(case):
