@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from support import paper, results
-from support.experiments import TEST_LENGTH, TheoremSetting, cone_start
+from support import experiments, paper, results
+from support.experiments import RULES, TEST_LENGTH, TheoremSetting, cone_start, near_tie
 from support.tables import digits_of, same_digits, scientific
 
 TABLES = ("table1", "table2")
@@ -59,6 +59,27 @@ def test_starts_by_our_rules():
     assert kstest(ratio ** (setting.d - 1), "uniform").pvalue > 1e-3
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_seed_gives_one_start_and_another_another(rule):
+    setting = TheoremSetting(7, 6, 1e-2, 5)
+    one, again, other = (setting.start(seed, rule) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    if rule == "near tie":
+        np.testing.assert_array_equal(one, 1e-2 * near_tie(3, 6))
+
+
+def test_a_flow_that_does_not_finish_is_no_number(monkeypatch):
+    setting = TheoremSetting(7, 6, 1e-3, 5)
+    starts = np.stack(
+        [setting.start(3, "near tie"), np.array([0.9, 0.1, 0.05, 0.04, 0.03, 0.02])], -1
+    )
+    monkeypatch.setattr(experiments, "HORIZON", 10.0)
+    clean, poisoned = setting.limits(starts)
+    assert poisoned.dtype == float and np.isfinite(clean).all()
+    assert np.isnan(poisoned[:, 0]).all() and np.isfinite(poisoned[:, 1]).all()
+
+
 def test_starts_by_the_text_s_rule():
     setting = TheoremSetting.of_table("table1")
     signed, positive = (
@@ -73,7 +94,8 @@ def test_starts_by_the_text_s_rule():
     others = signed[:, [0, *range(2, 10)]]
     assert np.std(np.r_[others[:, 0], others[:, -1]]) > 1e-3  # the extremes lie outside
     assert np.median(abs(signed[:, 2:])) == pytest.approx(0.6e-3, rel=0.15)
-    with pytest.raises(ValueError, match="allowed"):
+    words = ", ".join(map(repr, RULES))
+    with pytest.raises(ValueError, match=f"^rule = 'best'; allowed: {words}$"):
         setting.start(0, "best")
 
 

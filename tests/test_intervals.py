@@ -180,3 +180,11 @@ def test_starts_on_an_edge_are_refused_in_words(start, words):
 def test_the_largest_starts_are_taken():
     start = [0.88, 0.87]  # the sum of fifth powers is 1.03, that of sixth ones 0.9
     assert meet(closed_form_limit(start, 7), flow.closed_form_limit(np.array(start), 7), 1e-12)
+
+
+@given(kappas)
+def test_a_limit_of_entries_nearly_tied_is_enclosed(kappa):
+    """There a_1 is smallest: d entries share the one between them."""
+    enclosed = closed_form_limit([ball(0.5), *[ball(0.5 * (1 - 1e-13))] * 3], kappa)
+    for entry in enclosed:
+        assert meet([entry], [4 ** (-1 / (kappa - 1))], 1e-8)

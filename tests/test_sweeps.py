@@ -1,6 +1,7 @@
 """Sweeps: the same numbers wherever they run, whatever interrupts them."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from distributed import Client, LocalCluster
-from pyarrow import compute
+from pyarrow import compute, parquet
 
 from support import engines, paper, results, sweeps
 from support.experiments import TheoremSetting
@@ -239,6 +240,25 @@ def test_a_damaged_chunk_is_computed_again(spoil, tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match=f"{path.name}: not a whole table .*; computed again"):
         _, again = run(TWO, folder=tmp_path)
     assert again.equals(whole) and [job[2] for job in seen] == [range(2, 4)]
+
+
+def test_no_byte_of_a_column_changes_unseen(tmp_path):
+    path, key = tmp_path / "table.parquet", {"name": "x"}
+    table, refusals = pa.table({"seed": [2, 3], "error": [0.25, 0.5]}), 0
+    results.write_table(path, key, table)
+    whole, column = path.read_bytes(), parquet.ParquetFile(path).metadata.row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    for i in range(4, 4 + column.total_compressed_size):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        try:
+            found, again = results.read_table(path)
+        except ValueError as error:
+            refusals += 1
+            said = str(error)
+            assert re.search(r": not a whole table with its key \(.{9,}\)$", said), said
+        else:
+            assert found == key and again.replace_schema_metadata(None).equals(table)
+    assert refusals > 10
 
 
 def test_only_what_was_asked_for_is_picked_up(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import termios
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from keras_fit import AdaptiveGradientDescent, ensemble_square_error
 from recompute import released_run
 
 import support.training
-from support import optimizers, paper, training
+from support import backend, optimizers, paper, training
 from support.backend import BACKEND, free_memory, keras, value_and_gradient
 from support.datasets import expected_moments, gaussian_sequences, second_moments
 from support.layers import DiagonalSSM, ReluNetwork, Student, impulse_response
@@ -412,6 +413,32 @@ def test_what_a_run_is_watched_by(network):
     np.testing.assert_allclose(velocity, -keras_gradients(student, x, y)[0], rtol=1e-10)
     ranks = effective_rank(np.array([[1.0, 1.0, -0.5], [0.0, -1.0, 0.25], [0.0, 1.0, 0.25]]))
     np.testing.assert_allclose(ranks, [1, 3, 2**1.5], rtol=1e-12)
+    single = effective_rank(np.array([[0.7], [0.2]], "float32"))
+    assert single.dtype == float
+
+
+def test_the_device_is_named(monkeypatch):
+    """As TensorFlow and JAX name it, by stand-ins for machines that have others."""
+
+    def named(which, **device):
+        monkeypatch.setattr(backend, "BACKEND", which)
+        monkeypatch.setattr(backend, "DEVICES", [SimpleNamespace(**device)])
+        return backend.device()
+
+    assert named("jax", device_kind="an abacus") == "an abacus"
+    assert named("tensorflow", device_type="CPU") == "cpu"
+    details = SimpleNamespace(get_device_details={"a card": {"device_name": "a fast one"}}.get)
+    config = SimpleNamespace(list_physical_devices={"GPU": ["a card"]}.get, experimental=details)
+    monkeypatch.setattr(backend, "tf", SimpleNamespace(config=config), raising=False)
+    assert named("tensorflow", device_type="GPU") == "a fast one"
+
+
+def test_a_network_is_unfolded_unless_asked_and_knows_its_weights():
+    kernels = [np.ones((1, 2, 3)), np.ones((2, 1, 3))]
+    network = ReluNetwork(kernels)
+    assert network.folded is False and network.built is True
+    assert [v.name for v in network.kernels] == ["kernel_0", "kernel_1"]
+    assert ReluNetwork(kernels, folded=True).folded is True
 
 
 @pytest.mark.parametrize("call", [
