@@ -76,6 +76,9 @@ def test_starts_and_doses_that_no_delay_has():
         words = rf"^dose = {dose}, lag = {lag}; allowed: from 0, and 1, \.\.\., 5$"
         with pytest.raises(ValueError, match=words):
             delays(start, 7, dose, lag)
+    with pytest.raises(ValueError, match=r"^start of shape \(2, 1\); allowed: \[d\], "):
+        delays(start[:, None], 7, 0.0)
+    np.testing.assert_array_equal(left_behind(start, 7, 1e-3), left_behind(start, 7, 1e-3, 1))
     assert delays(start, 7, 1.0, 5)[0] == 0 < delays(start, 7, 1.0, 5)[1]
     with pytest.raises(ValueError, match=r"^start = .* allowed: sum of a_j\^6 below 1$"):
         left_behind([0.9, 0.89], 7, 0.0)

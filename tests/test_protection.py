@@ -234,12 +234,26 @@ def test_students_start_as_the_defence_says(kind):
     np.testing.assert_allclose(a.max(axis=0), plain[0].max(axis=0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["table1.ssm_beyond", "table1.ssm_mlp"])
+def test_a_stable_student_starts_where_the_paper_s_does_but_for_its_smallest_entries(name):
+    experiment = Experiment.of(name, precision="float64")
+    plain = abc(experiment.student([200, 201]))
+    student = _defended_start(experiment, [200, 201], {"stable": True})
+    a, b, c = abc(student)
+    assert student.ssm.stable and (student.head is None) == (student.ssm.probe is not None)
+    np.testing.assert_array_equal((b, c), plain[1:])
+    np.testing.assert_allclose(a, np.maximum(plain[0], 1e-3), rtol=1e-6)  # drawn in float32
+    assert (plain[0] < 1e-3).any() == (name == "table1.ssm_mlp")
+
+
 def test_a_defended_network_starts_as_an_undefended_one():
     experiment = Experiment.of("table2.ssm_mlp")
     student = _defended_start(experiment, [3], {})
     for ours, theirs in zip(student.weights, experiment.student([3]).weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    assert student.kind == experiment.student([3]).kind
+    assert student.kind == experiment.student([3]).kind and student.ssm.probe is None
+    exact = Experiment.of("table2.ssm_mlp", precision="float64")
+    assert {v.dtype for v in _defended_start(exact, [3], {}).weights} == {"float64"}
 
 
 @pytest.mark.slow

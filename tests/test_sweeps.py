@@ -283,6 +283,18 @@ def test_only_what_was_asked_for_is_picked_up(tmp_path, monkeypatch):
     assert len(seen) == 11
 
 
+def test_a_key_names_who_computed(monkeypatch):
+    """That is the workers, wherever the sweep is asked for."""
+    elsewhere = sweeps.provenance() | {"device": "an abacus"}
+    table, _ = sweeps.compute(FLOW.experiment, {"rtol": 1e-3}, [242])
+
+    def computed(missing):
+        yield from ((i, (table, elsewhere)) for i in missing)
+
+    monkeypatch.setattr(sweeps, "engine", lambda *asked: nullcontext((elsewhere, computed)))
+    assert run(FLOW)[0]["device"] == "an abacus"
+
+
 def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     seen, chunk = [], sweeps.compute

@@ -12,7 +12,7 @@ import pytest
 from recompute import released_run
 from results import _in_own_time, bands
 
-from support import paper, released, results
+from support import paper, released, results, trained
 from support.backend import BACKEND, device
 from support.panels import _looks, _telling, large_entries, panels
 from support.paper import COLUMNS
@@ -229,6 +229,9 @@ def test_where_text_and_released_runs_differ():
     x = {p: Experiment.of("figure2.ssm", p).sequences([1], "with") for p in (RELEASED, TEXT)}
     assert x[TEXT].shape == x[RELEASED].shape and not np.array_equal(x[TEXT], x[RELEASED])
     np.testing.assert_array_equal(x[TEXT] != 0, x[RELEASED] != 0)
+    drawn = released.trained_inputs(paper.setting("figure2.ssm"), next(released.generators([1])))
+    np.testing.assert_allclose(x[RELEASED][..., 0], drawn, rtol=1e-6)  # single precision
+    assert released_one.student([3]).head.folded is False
 
 
 def test_special_sequences_of_one_s_own():
@@ -395,7 +398,10 @@ def test_a_record_is_stored_as_text_or_as_a_table(tmp_path, monkeypatch):
     assert found["key"] == key and found["values"].to_pydict() == {"x": [1, 2]}
 
 
-def test_what_an_experiment_asks_of_training(untrained):
+def test_what_an_experiment_asks_of_training(untrained, monkeypatch):
+    room = []
+    monkeypatch.setattr(trained, "require_memory", lambda *asked: room.append(asked))
+
     def asked(name, column, protocol=RELEASED, **options):
         experiment = Experiment.of(name, protocol)
         outcome = experiment.train([5, 6], column, **options)
@@ -421,6 +427,9 @@ def test_what_an_experiment_asks_of_training(untrained):
         n = sum(setting[kind] for kind in kinds)
         assert text["rate"] == setting["lr"][column] and text["stop_loss"] == 0.01
         assert text["extra"] == 5000 and text["observe"] == (n, (n, 2))
+    s = paper.setting("table2.ssm_mlp")  # and in double precision, Adam's averages twice
+    data, weights = s["kappa"] * (s["n_baseline"] + s["n_special"]), 3 * s["d"] + s["width"] ** 2
+    assert room == [(2, 8 * (6 * 18 + 6 * 30))] * 2 + [(2, 8 * (data + 6 * weights))] * 2
     assert asked("figure4.rank2", "with")["project"] is _ends_at_ones
     assert asked("figure4.rank2", "with", TEXT)["project"] is None  # B and C are not trained
 

@@ -206,7 +206,7 @@ def least_error(record, lag):
     return least
 
 
-@pytest.mark.parametrize("lag", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("lag", [1, 2, 3, 4, 7, 12])
 def test_limits_err_as_claimed_and_no_more(record, lag):
     least = least_error(record, lag)
     d, k = record["d"], record["kappa"] - 1
@@ -226,6 +226,27 @@ def test_the_search_s_errors_are_those_of_its_limits(fresh):
     for lag, found in errors(fresh, [1, 2, 3, 7, 12]).items():
         least = least_error(fresh, lag)
         assert least - 0.006 < max(float(found.lower()), 0.0) <= least + 1e-6
+
+
+@pytest.mark.parametrize("size", [0.15, 0.4, 0.5])
+def test_the_search_s_errors_of_large_entries(size):
+    """Larger than in any record, where every term counts."""
+    made_up = {"d": 8, "kappa": 7, "v": 0.1, "size": size}
+    for lag, found in errors(made_up, [1, 2, 3, 4, 7]).items():
+        least = least_error(made_up, lag)
+        assert least - 0.02 < max(float(found.lower()), 0.0) <= least + 1e-6
+
+
+@pytest.mark.parametrize(("v", "size"), [(0.6, 0.1), (0.1, 0.7)])
+def test_errors_of_limits_too_wide_for_their_bound_are_refused(v, size):
+    words = f"^no certificate: v up to {v} at the limit: too large for a bound$"
+    with pytest.raises(Refused, match=words):
+        errors({"d": 8, "kappa": 7, "v": v, "size": size}, [2])
+
+
+def test_what_is_claimed_at_lag_one_counts_the_other_entries(record):
+    least = least_error(record, 1)
+    refused(record | {"claims": {"1": least + 1e-3}}, "^error at lag 1$")
 
 
 def test_powers_and_chords(record):
@@ -266,7 +287,7 @@ def test_growth_is_none_where_the_residual_is_negative():
 
 def test_the_norm_is_that_of_the_farthest_corner():
     assert float(verify._norm(balls([-3, 1], [2, 4]))) == pytest.approx(5, rel=1e-8)
-    assert float(verify._norm(balls([-3, 1], [2, 4]))) >= 5
+    assert verify._norm(balls([-3, 1], [2, 5])) ** 2 >= 34  # no square of its digits
 
 
 @given(st.integers(0, 2**32), st.floats(0.01, 2))
@@ -285,18 +306,20 @@ def still(monkeypatch):
     """A box around a point near one that rests, (1, 0, 0), which polynomials of degree zero and one
     follow; and what the checker hands to its last stretch."""
     end, seen = balls([0.9, 0.2, 0.1], [0.91, 0.21, 0.11]), []
-    monkeypatch.setattr(verify, "closed_form_limit", lambda box, kappa: end)
+    monkeypatch.setattr(
+        verify, "closed_form_limit", lambda box, kappa: seen.append((box, kappa)) or end
+    )
     monkeypatch.setattr(verify, "_limit", lambda a, E, k: seen.append((a, E, k)) or (end, E))
     one, before = 1 << 20, (1 << 20) - 3
     pieces = [(0.3, [[before, 2, 7], [1, 0, 0]]), (0.5, [[one - 1, 3, 5]])]
     claims = {"poisoned": 0.115, "clean": 0.231, "lags": 2}
     box = dict(start=["1", "1e-6", "1e-5"], half_width="1e-6", kappa=7, bits=20, pieces=pieces)
-    return box | {"claims": claims}, seen
+    return box | {"claims": claims}, seen, end
 
 
 def test_a_box_grows_as_the_argument_says(still):
     """In floats: what is missed from the polynomials, growth from the corners of the tube."""
-    box, seen = still
+    box, seen, end = still
     found, unit, k, parts = verify.box(box), 2.0**-20, 6, verify.PARTS
     E, growth, here = 0.0, 0.0, np.array([1, 1e-6, 1e-5])
     reach = np.full(3, 1e-6)
@@ -315,7 +338,9 @@ def test_a_box_grows_as_the_argument_says(still):
             mu *= duration / parts
             E, growth = np.exp(mu) * (E + rest / parts), growth + mu
         here, reach = np.array([q(1) for q in p]), 0
-    ((centre, distance, power),) = seen
+    (centre, distance, power), (start, kappa) = seen
+    assert kappa == 7 and [round(float(x), 9) for x in start] == [1.0, 1e-6, 1e-5]
+    assert found["s1"] is end and found["s2"] is end
     assert power == k and [float(x) for x in centre] == here.tolist()
     assert growth <= found["growth"] < 1.002 * growth  # balls are a little wider
     assert E <= float(distance) < 1.0002 * E
@@ -323,7 +348,7 @@ def test_a_box_grows_as_the_argument_says(still):
 
 
 def test_claims_are_those_of_the_limits(still):
-    box, _ = still
+    box, *_ = still
     verify.box(box | {"kappa": 9})
     verify.box(box | {"claims": box["claims"] | {"lags": 1}})
     verify.box(box)  # errors of 0.2 to 0.23, 0.1157 to 0.14, 0.235 to 0.262 at lags 1 to 3
