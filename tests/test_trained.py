@@ -168,7 +168,7 @@ def test_labels_are_the_teacher_s():
 
 def test_how_the_tables_judge():
     """The zero map has error one; Keras' own forward pass gives the network's error."""
-    for name in ("table1.ssm_beyond", "table2.ssm_mlp"):
+    for name in ("table1.ssm_beyond", "table2.ssm_mlp", "figure4.rank2"):
         experiment = Experiment.of(name, precision="float64")
         student = experiment.student([5, 6])
         if experiment.in_network:
@@ -181,18 +181,26 @@ def test_how_the_tables_judge():
         np.testing.assert_allclose(experiment.errors(student, [5, 6]), 1)
 
 
-@pytest.mark.parametrize("name", ["table1.ssm_beyond", "table1.ssm_mlp"])
-def test_errors_within_and_beyond_the_training_length(name):
-    """A student that is right up to a factor, then wrong at lag 0 only, or at late lags only."""
+@pytest.mark.parametrize(("name", "slope"), [
+    ("table1.ssm_beyond", 1.0), ("table1.ssm_mlp", 1.0), ("table1.ssm_mlp", -1.0),
+    ("table1.ssm_mlp", 1e-3),
+])  # fmt: skip
+def test_errors_within_and_beyond_the_training_length(name, slope):
+    """A student that is right up to a factor, then wrong at lag 0 only, or at late lags only.
+
+    `slope`: the entries of a network's first kernel, so which side of it is steep, and how much.
+    """
     experiment = Experiment.of(name, precision="float64")
     student = experiment.student([8])
     weights = student.get_weights()
     if experiment.in_network:
         w = experiment.setting["width"]
-        weights[3:] = [v[..., None] for v in (np.ones((1, w)), np.eye(w), np.full((w, 1), 0.25))]
-    scale = 2.0 if experiment.in_network else 1.0
+        weights[3:] = [
+            v[..., None] for v in (np.full((1, w), slope), np.eye(w), np.full((w, 1), 0.25))
+        ]
+    scale = 2 / slope if experiment.in_network else 1.0
     for a, b, within in (
-        ([1.0, 0.0], [scale, 5.0], True),
+        ([1.0, 0.0], [scale, 5 / slope], True),
         ([1.0, 0.9], [scale, 0.0], None),
         ([1.02, 0.0], [scale, 0.0], False),
     ):
