@@ -63,10 +63,10 @@ def test_every_row_asks_for_what_search_and_checker_both_derive_and_no_more(reco
         entering = now[0] < wide
         with ctx.workprec(verify.BITS):
             a = verify._between(d, k, now, then, entering)
-            for column, worse in ((1, 1), (2, -1), (3, -1)):
+            for column, worse, words in ((1, 1, "y_3"), (2, -1, "v / w"), (3, -1, "sum a - 1")):
                 bolder = list(then)
                 bolder[column] *= 1 + worse * 2.3 * SLACK
-                with pytest.raises(verify.Unproved):
+                with pytest.raises(verify.Unproved, match=f"^{words}$"):
                     verify._between(d, k, now, bolder, entering)
         # what it says of limits in between: sum a = 1, spread, place and lead as in the rows
         for w in np.linspace(now[0], then[0], 3):
@@ -89,6 +89,37 @@ def test_a_table_goes_on_and_holds(record):
     ]:
         with pytest.raises(verify.Unproved, match=words), ctx.workprec(verify.BITS):
             verify._between(d, k, now, wrong, now[0] < wide)
+
+
+def test_the_checker_goes_as_far_as_its_argument_and_no_farther():
+    """Rows with a given a_d / a_1: above -1/2, and so that sum a^p stays positive."""
+
+    def refusal(d, w, ratio):
+        y = (d * w / (1 - ratio) - 1 - w) / (d - 3) / w  # from d a_1 = 1 + w (1 + (d - 3) y)
+        try:
+            with ctx.workprec(verify.BITS):
+                verify._between(d, 6, [w, y, 0.0, 0.0], [w + 1e-9, y, 0.0, 0.0], False)
+        except verify.Unproved as refused:
+            return str(refused)
+
+    for ratio in (-0.499, -0.501, -1.0):
+        assert (refusal(8, 2.0, ratio) == "a_d below -a_1 / 2") == (ratio < -0.5)
+    least = -((1 / 59) ** 0.2)  # for 60 entries and fifth powers
+    for ratio, vanishes in ((least * 1.002, True), (least * 0.998, False)):
+        assert (refusal(60, 1.0, ratio) == "sum a^p") == vanishes
+
+
+def test_where_the_residual_is_negative_the_sum_of_entries_goes_to_one():
+    """So far out no path goes on, and rows may forget what they said of it, but nothing else."""
+    now = [3.0, 0.9, 1e-6, 0.1]
+    with ctx.workprec(verify.BITS):
+        verify._between(8, 6, now, [3.003, 0.9, 1e-5, 0.0], False)
+        with pytest.raises(verify.Unproved, match=r"^sum a - 1$"):
+            verify._between(8, 6, now, [3.003, 0.9, 1e-5, -1e-9], False)
+
+
+def test_four_entries_are_enough():
+    verify.cone(searched((4, 9, 1e-4, 0.8, 1e-14)))
 
 
 def test_a_table_has_no_gaps_and_its_words_are_believed_only_where_shown(record):
@@ -208,6 +239,17 @@ def least_error(record, lag):
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 4, 7, 12])
 def test_limits_err_as_claimed_and_no_more(record, lag):
+    claims_are_checked(record, lag)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("size", [0.15, 0.4, 0.5])
+def test_limits_with_large_entries_err_as_claimed_and_no_more(size, lag):
+    """Larger than in any record, where every term counts."""
+    claims_are_checked({"d": 8, "kappa": 7, "v": 0.1, "size": size}, lag)
+
+
+def claims_are_checked(record, lag):
     least = least_error(record, lag)
     d, k = record["d"], record["kappa"] - 1
 
