@@ -163,6 +163,22 @@ def test_closed_form_refuses_what_it_cannot_solve(start, kappa):
         closed_form_limit(start, kappa)
 
 
+@pytest.mark.parametrize("kappa", [5, 7, 9])
+def test_the_edges_of_the_closed_form(kappa):
+    """A power that would vanish, and starts outside of zero loss: sums of d^th parts around one."""
+    k = kappa - 1
+    words = r"^start: allowed: finite, its largest entry\^\(kappa-1\) above 1e-290$"
+    with pytest.raises(ValueError, match=words):
+        closed_form_limit([10 ** (-290.5 / k), 0.0], kappa)
+    assert closed_form_limit([10 ** (-289.5 / k), 0.0], kappa).tolist() == [1, 0]
+    outside, inside = (share ** (1 / k) * np.ones(3) for share in (1.001 / 3, 0.999 / 3))
+    both = np.stack([outside, inside], axis=-1)
+    for start in ([1.0, 0.0, 0.0], outside, both):
+        with pytest.raises(ValueError, match=rf"^start: allowed: sum of a_j\^{k} below 1$"):
+            closed_form_limit(start, kappa)
+    np.testing.assert_allclose(closed_form_limit(both[:, [1, 1]], kappa), 3 ** (-1 / k))
+
+
 @pytest.mark.slow
 def test_the_poisoned_limit_by_an_explicit_solver_on_the_printed_formula():
     """Equation (29) as printed, raw entries, DOP853: nothing shared with the integrator."""

@@ -152,6 +152,32 @@ def test_jax_gives_the_numbers_of_tensorflow():
         np.testing.assert_allclose(ours, theirs, rtol=tolerance)
 
 
+def test_stored_draws_are_enough_to_their_end(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    stored = released._stored_streams()
+    for seed, stream in stored.items():
+        drawn = released.normal_streams([int(seed)], len(stream))
+        np.testing.assert_array_equal(drawn[:, 0], stream)
+    allowed = rf"; allowed without TensorFlow, .* used: {', '.join(stored)}$"
+    with pytest.raises(ValueError, match=r"^seed = 7" + allowed):
+        released.normal_streams([7], 3)
+
+
+def test_a_start_as_released():
+    """From the one stream: the diagonal of a full A, B, and C in reversed order of its indices."""
+    setting = paper.setting("table1.ssm_beyond")
+    d, warm = setting["d"], setting["warm"]
+    gap = paper.initial_gap(setting["sd_A"], setting["diff_exponent"])
+    stream = abs(released.normal_streams([200, 204], d * d)).astype(float)
+    a, b, c = released.trained_start(setting, [200, 204])
+    full = stream.reshape(d, d, 2)
+    for ours, drawn in ((a, full[range(d), range(d)]), (b, stream[:d])):
+        wanted = -np.sort(-1e-3 * drawn, axis=0)
+        wanted[1] = wanted[0] - gap
+        np.testing.assert_allclose(ours, wanted + warm, rtol=1e-6)
+    np.testing.assert_allclose(c, 1e-3 * stream[:d][::-1], rtol=1e-6)
+
+
 def test_labels_are_the_teacher_s():
     x = np.random.default_rng(0).normal(size=(5, 6, 2))
     z = x.sum(axis=1)
@@ -199,6 +225,10 @@ def test_errors_within_and_beyond_the_training_length(name, slope):
             v[..., None] for v in (np.full((1, w), slope), np.eye(w), np.full((w, 1), 0.25))
         ]
     scale = 2 / slope if experiment.in_network else 1.0
+    flat = [np.zeros_like(v) if i == 5 else v for i, v in enumerate(weights)]
+    if experiment.in_network:  # it answers zero whatever the lags that are given to it
+        student.set_weights(flat)
+        assert experiment.errors(student, [8], 6)[0] == experiment.errors(student, [8])[0] == 1
     for a, b, within in (
         ([1.0, 0.0], [scale, 5 / slope], True),
         ([1.0, 0.9], [scale, 0.0], None),
@@ -240,6 +270,23 @@ def test_where_text_and_released_runs_differ():
     drawn = released.trained_inputs(paper.setting("figure2.ssm"), next(released.generators([1])))
     np.testing.assert_allclose(x[RELEASED][..., 0], drawn, rtol=1e-6)  # single precision
     assert released_one.student([3]).head.folded is False
+    for protocol, fixed in ((TEXT, True), (RELEASED, False)):
+        ends = Experiment.of("figure4.rank2", protocol).start([1])[1:3]
+        assert np.all(np.array(ends) == 1) == fixed
+    further = Experiment.of("figure3.ssm_mlp").further
+    assert (further("without"), further("with")) == (20_000 - 99, 5000 - 99)
+
+
+def test_a_student_has_the_precision_and_the_network_asked_for():
+    for precision in ("float32", "float64"):
+        students = [
+            Experiment.of(name, precision=precision).student([3])
+            for name in ("table1.ssm_beyond", "table1.ssm_mlp")
+        ]
+        assert {v.dtype for student in students for v in student.weights} == {precision}
+        assert [student.head is None for student in students] == [True, False]
+    folded = Experiment.of("table1.ssm_mlp", folded=True).student([3])
+    assert folded.head.folded is True
 
 
 def test_special_sequences_of_one_s_own():
@@ -255,6 +302,9 @@ def test_jitter_is_a_noise_of_its_own_for_each_member():
         np.testing.assert_allclose(loud, quiet, rtol=1e-5)
         assert not np.array_equal(loud[..., 0], loud[..., 1])
         np.testing.assert_array_equal(quiet[..., 0], quiet[..., 1])
+    again = Experiment.of("table1.ssm_mlp", jitter=1e-6).student([4, 4])
+    for one, two in zip(noisy.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_panel_is_what_was_seen_on_the_way():
@@ -471,6 +521,8 @@ def test_cells_keep_errors_and_runs(untrained):
     lambda: Experiment.of("table1.ssm_beyond", n_specials=1),
     lambda: Experiment.of("table1.ssm_beyond", width=3),
     lambda: Experiment.of("table1.ssm_beyond", folded=True),
+    lambda: Experiment.of("table1.ssm_mlp", folded=1),
+    lambda: Experiment.of("table1.ssm_mlp", setting={}),
     lambda: Experiment.of("table1.ssm_beyond", special_scale=float("inf")),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[6]),
     lambda: Experiment.of("table1.ssm_beyond", special_lags=[-1]),

@@ -433,6 +433,25 @@ def test_the_device_is_named(monkeypatch):
     assert named("tensorflow", device_type="GPU") == "a fast one"
 
 
+def test_what_is_compiled_goes_through_xla(monkeypatch):
+    monkeypatch.setattr(backend, "jax", SimpleNamespace(jit=lambda f: ("jit", f)), raising=False)
+    monkeypatch.setattr(backend, "BACKEND", "jax")
+    assert backend.compile_function(len) == ("jit", len)
+    stand_in = SimpleNamespace(function=lambda f, **options: (f, options))
+    monkeypatch.setattr(backend, "tf", stand_in, raising=False)
+    monkeypatch.setattr(backend, "BACKEND", "tensorflow")
+    assert backend.compile_function(len) == (len, {"jit_compile": True, "autograph": False})
+
+
+def test_adam_s_first_step_is_its_rate():
+    """Of whatever gradient, to the 1e-7 that Keras adds to its square root."""
+    student, x, y = problem(3)
+    before = weights(student)
+    train(student, sequence_loss(x, y), rule="adam", rate=RATE, most=1, **OPTIONS)
+    for old, new in zip(before, weights(student), strict=True):
+        np.testing.assert_allclose(abs(new - old), RATE, rtol=1e-3)
+
+
 def test_a_network_is_unfolded_unless_asked_and_knows_its_weights():
     kernels = [np.ones((1, 2, 3)), np.ones((2, 1, 3))]
     network = ReluNetwork(kernels)
