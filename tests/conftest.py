@@ -1,5 +1,6 @@
 """What test files share: their order, the rendered book, and a browser to open it in."""
 
+import gc
 import inspect
 import subprocess
 import sys
@@ -66,6 +67,10 @@ LONGEST = ("test_reruns", "test_training", "test_pdf", "test_sweeps", "test_brow
 def pytest_collection_modifyitems(items):
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what imports left, TensorFlow above all, is not searched for garbage ever again
 
 
 def build(root, output):
