@@ -50,7 +50,7 @@ def untrained(monkeypatch):
         student.ssm.transition_weight.assign(drawn[: len(transition)])
         for end in (student.ssm.input_weight, student.ssm.output_weight):
             end.assign(np.ones(end.shape))  # the error at lag zero is then the largest
-        stop = np.array([10, -1] * student.members)[: student.members]
+        stop = np.array([10, -1] * student.members, "int32")[: student.members]
         return Run(stop, stop + 30, drawn[-1], drawn[-1] > 2, stop > 0, [], 0.0)
 
     monkeypatch.setattr(trained, "train", train)

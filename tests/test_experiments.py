@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy.stats import kstest
 
 from support import experiments, paper, results
 from support.experiments import RULES, TEST_LENGTH, TheoremSetting, cone_start, near_tie
+from support.flow import GradientFlow
 from support.tables import digits_of, same_digits, scientific
 
 TABLES = ("table1", "table2")
@@ -78,6 +80,26 @@ def test_a_flow_that_does_not_finish_is_no_number(monkeypatch):
     clean, poisoned = setting.limits(starts)
     assert poisoned.dtype == float and np.isfinite(clean).all()
     assert np.isnan(poisoned[:, 0]).all() and np.isfinite(poisoned[:, 1]).all()
+
+
+def test_what_the_integrator_is_asked(monkeypatch):
+    """The loss at which a flow has ended: the special sequences' part has gone, too."""
+    asked = []
+
+    def integrate(self, start, *options):
+        asked.append(options)
+        return SimpleNamespace(finished=True, limit=start)
+
+    monkeypatch.setattr(GradientFlow, "integrate", integrate)
+    for dose, below in ((1.0, 1e-20), (3.0, 1e-20), (1e-3, 1e-23), (1e-12, 1e-30)):
+        TheoremSetting(7, 6, 1e-2, 5, dose=dose).limits(np.full((6, 1), 0.1), 1e-7)
+        assert asked.pop() == (experiments.HORIZON, 1e-7, pytest.approx(below))
+
+
+def test_a_table_s_setting_is_the_paper_s(monkeypatch):
+    s = {"kappa": 9, "d": 4, "sd_A": 0.5, "diff_exponent": 2, "n_baseline": 3, "P": 2.5}
+    monkeypatch.setattr(paper, "setting", {"table1.ssm_theorem1": s}.get)
+    assert TheoremSetting.of_table("table1") == TheoremSetting(*s.values())
 
 
 def test_starts_by_the_text_s_rule():

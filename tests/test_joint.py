@@ -54,6 +54,17 @@ def test_at_rate_zero_it_is_the_flow_of_A(data):
     np.testing.assert_allclose(together.transition, alone.limit, atol=1e-7)
 
 
+@pytest.mark.parametrize("data", SETS, ids=["S_1", "S_2"])
+def test_what_is_tied_with_the_first_stays_so(data):
+    """But not what shares only its entry of A, or only its weight."""
+    start, weights = ALPHA * near_tie(0, D), np.ones(D)
+    start[:3], weights[2] = ALPHA, 1.01
+    end = JointFlow(data, 1.0).limit(start, HORIZON, weights=weights)
+    a, w = end.transition, end.weights
+    assert end.finished and a[0] == a[1] and w[0] == w[1]
+    assert a[2] != a[0] and w[2] != w[0] and w[3] != w[0]
+
+
 @pytest.mark.parametrize("rate", [1e-3, 1.0, 10.0])
 def test_the_baseline_alone_conserves_and_ends_at_the_closed_form(rate):
     start = 1e-3 * near_tie(1, D)

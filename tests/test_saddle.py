@@ -8,6 +8,7 @@ from flint import arb
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
+from support import passage
 from support.datasets import theorem_sets
 from support.flow import GradientFlow
 from support.landscape import (
@@ -56,6 +57,36 @@ def test_two_entries_and_length_eleven_have_three_points_of_rest():
     assert len(line_rests(2, 11)) == 3  # the proof's d >= 8 is not idle
     for a in line_rests(2, 11):
         assert line_velocity(a, 2, 11).contains(0)
+
+
+def test_the_escape_is_interpolated_within_its_step():
+    """In the logarithm of a_1 - a_d, between the two moments around its crossing of `level`."""
+    start, seen = starts(8, 5), []
+    found = passages(start, 7, level=0.05, watch=lambda *what: seen.append(what))
+    for member, escape in enumerate(found.escape):
+        moments, gaps = [0.0], [np.log(start[0, member] - start[-1, member])]
+        for which, times, a in seen:
+            if member in which:
+                (place,) = np.flatnonzero(which == member)
+                moments.append(times[place])
+                gaps.append(np.log(a[0, place] - a[-1, place]))
+        wanted = np.interp(np.log(0.05), *np.array(sorted(zip(gaps, moments, strict=True))).T)
+        assert moments[0] < escape < moments[-1] and escape == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_step_that_overflows_is_taken_again(monkeypatch):
+    start, calls = starts(8, 3), []
+    plain = passages(start, 7)
+
+    def overflows(*where):
+        after, error = _step(*where)
+        calls.append(where)
+        return (after, error) if len(calls) > 1 else (after * np.nan, error * np.nan)
+
+    monkeypatch.setattr(passage, "_step", overflows)
+    found = passages(start, 7, rtol=1e-6)
+    assert found.finished.all() and found.finished.dtype == bool
+    np.testing.assert_allclose(found.transition, plain.transition, atol=1e-4)
 
 
 @pytest.mark.parametrize(("d", "kappa"), [(7, 7), (8, 5), (8, 8)])

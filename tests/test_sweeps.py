@@ -20,7 +20,9 @@ from distributed import Client, LocalCluster
 from pyarrow import compute, parquet
 
 from support import engines, paper, results, sweeps
+from support.backend import BACKEND
 from support.experiments import TheoremSetting
+from support.protocol import Protocol
 from support.sweeps import Sweep, run
 from support.trained import Experiment, abc
 from support.verdict import pairs
@@ -106,6 +108,8 @@ def test_a_key_says_what_was_asked_and_who_answered():
         "settings": {"experiment": paper.setting(name), "grid": flow.grid},
         "rule": ["text"], "seeds": [3, "to", 8], "precision": ["float64"], "device": "an abacus",
     }  # fmt: skip
+    assert flow.key(made_by)["name"] == f"sweep.{name}"
+    assert set(sweeps.provenance()["libraries"]) == {"numpy", "scipy", "keras", BACKEND}
     for seeds, grid, wanted in [
         (range(3, 9, 2), {}, ([3, 5, 7], ["released"], ["float32"])),
         ([4], {"rate": ["text"], "precision": ["float64"]}, ([4], ["text"], ["float64"])),
@@ -295,6 +299,36 @@ def test_a_key_names_who_computed(monkeypatch):
     assert run(FLOW)[0]["device"] == "an abacus"
 
 
+def test_workers_that_differ_are_told(monkeypatch):
+    def computed(missing):
+        yield from ((i, (None, {"device": "another"})) for i in missing)
+
+    monkeypatch.setattr(sweeps, "engine", lambda *asked: nullcontext(({"code": ""}, computed)))
+    words = r"^where = 'here': its workers differ in device or versions$"
+    with pytest.raises(ValueError, match=words):
+        run(FLOW)
+
+
+def test_a_point_of_the_grid_is_an_experiment_with_its_options():
+    point = {"rate": "text", "most": 5, "further": 7, "n_special": 3}
+    experiment, options = sweeps._runner("table1.ssm_beyond", point).args
+    assert experiment == Experiment.of("table1.ssm_beyond", Protocol(rate="text"), n_special=3)
+    assert options == {"most": 5, "further": 7}
+    words = r"allowed: [a-z_]+(, [A-Za-z_]+){9,}$"
+    with pytest.raises(ValueError, match=words):
+        sweeps._runner("table1.ssm_beyond", {"n_specials": 3})
+
+
+def test_columns_have_the_types_of_the_stored_sweeps(untrained):
+    """Also for seeds that need all of their 32 bits."""
+    seeds = [4, Sweep("table1.ssm_beyond", [2**32 - 1]).seeds[0]]
+    table, _ = sweeps.compute("table1.ssm_beyond", {"precision": "float64"}, seeds)
+    stored = results.load("sweep.table1.ssm_beyond")["values"].schema
+    assert table["seed"].to_pylist() == seeds * 2
+    for name in table.column_names:
+        assert table.schema.field(name).type == stored.field(name).type, name
+
+
 def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     seen, chunk = [], sweeps.compute
@@ -321,6 +355,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, monkeypatch):
     ({"seeds": []}, r"seeds = \[\]; allowed: one or more integers from 0 to 4294967295"),
     ({"seeds": [2**32]}, r"seeds = \[4294967296\]; allowed"),
     ({"seeds": range(-1, 3)}, "seeds = .*; allowed"),
+    ({"seeds": [1, -2, 3]}, r"seeds = \[1, -2, 3\]; allowed"),
     ({"seeds": (1, 2)}, r"seeds = \(1, 2\); allowed: one or more"),
     ({"chunk": 0}, "chunk = 0; allowed: an integer, 1 or more"),
     ({"seeds": range(10**12)}, "seeds = range.*; allowed: one or more integers from 0 to 429"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from results import _in_own_time, bands
 
 from support import paper, released, results, trained
 from support.backend import BACKEND, device
-from support.panels import _looks, _telling, large_entries, panels
+from support.panels import _looks, _telling, large_entries, panels, watched
 from support.paper import COLUMNS
 from support.protocol import RELEASED, TEXT, Protocol
 from support.results import rounded
@@ -285,8 +286,10 @@ def test_a_student_has_the_precision_and_the_network_asked_for():
         ]
         assert {v.dtype for student in students for v in student.weights} == {precision}
         assert [student.head is None for student in students] == [True, False]
+        taken = students[1].take([0])
+        assert {v.dtype for v in taken.weights} == {precision} and taken.head.folded is False
     folded = Experiment.of("table1.ssm_mlp", folded=True).student([3])
-    assert folded.head.folded is True
+    assert folded.head.folded is folded.take([0]).head.folded is True
 
 
 def test_special_sequences_of_one_s_own():
@@ -335,6 +338,15 @@ def test_a_panel_is_what_was_seen_on_the_way():
             share = abs(a) / abs(a).sum()
             rank = np.exp(-(share * np.log(share)).sum())
             assert panel["effective_rank"][i] == pytest.approx(rank, rel=5e-6)
+
+
+def test_what_is_watched_is_trained_as_asked():
+    def train(*what, **options):
+        return SimpleNamespace(run=SimpleNamespace(log=[(0, {"x": 1}), (9, {"x": 2})]), all=options)
+
+    outcome, steps, seen = watched(SimpleNamespace(train=train), [3], "with", most=70, chunk=5)
+    assert outcome.all["chunk"] == 5 and outcome.all["most"] == outcome.all["every"] == 70
+    assert steps.tolist() == [0, 9] and seen["x"].tolist() == [1, 2]
 
 
 def test_looks_grow_apart():

@@ -433,6 +433,33 @@ def test_the_device_is_named(monkeypatch):
     assert named("tensorflow", device_type="GPU") == "a fast one"
 
 
+def test_free_memory_is_the_accelerator_s_where_it_is_known(monkeypatch):
+    known = {"bytes_limit": 1000, "bytes_in_use": 300}
+    for which, stats in (("jax", known), ("jax", None), ("tensorflow", known)):
+        monkeypatch.setattr(backend, "BACKEND", which)
+        monkeypatch.setattr(backend, "DEVICES", [SimpleNamespace(memory_stats=lambda s=stats: s)])
+        assert (backend.free_memory() == 700) == (which == "jax" and stats is known)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_a_member_takes_is_counted(dtype, monkeypatch):
+    """Weights, Adam's averages of them, and all that twice; sequences of its own."""
+    student, x, y = problem(64, network=True, dtype=dtype)
+    weights, own = 3 * D + 2 * WIDTH + WIDTH**2, N * KAPPA + N
+    each = (6 * weights + own) * (4 if dtype == "float32" else 8)
+    shared = sequence_loss(x[..., :1], y[..., :1])[1]
+    assert training._bytes_each(student, sequence_loss(x, y)[1]) == each
+    assert training._bytes_each(student, shared) == each - own * (4 if dtype == "float32" else 8)
+    assert training._bytes_each(problem(1)[0], shared) == 6 * 3 * D * 8
+    pair = problem(2)
+    assert training._bytes_each(pair[0], pair[1:]) == (6 * 3 * D + own) * 8
+    monkeypatch.setattr(training, "free_memory", lambda: 12.3e9)
+    training.require_memory(123, 1e8)
+    words = r"^members = 124; allowed: up to 123 in the 12\.3 GB of memory that are free$"
+    with pytest.raises(ValueError, match=words):
+        training.require_memory(124, 1e8)
+
+
 def test_what_is_compiled_goes_through_xla(monkeypatch):
     monkeypatch.setattr(backend, "jax", SimpleNamespace(jit=lambda f: ("jit", f)), raising=False)
     monkeypatch.setattr(backend, "BACKEND", "jax")

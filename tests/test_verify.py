@@ -187,6 +187,7 @@ def test_starts_as_large_as_one_by_d_are_refused(record):
     d = record["d"]
     refused(record | {"alpha": 1 / d, "wide": 1 - 1.01 / d}, "^first stretch$")
     refused(record | {"wide": 1 - 0.99 / d}, "^first stretch$")
+    refused(record | {"alpha": 1.1 / d, "wide": 1.6 / d}, "^first stretch$")
 
 
 def test_what_the_limits_are_is_what_the_table_says(fresh):
