@@ -77,7 +77,7 @@ def test_its_gradient_is_exact_for_one_lag_and_more(weights, length, probe):
             assert gradients[3][i] == pytest.approx(np.linalg.norm(full), rel=1e-6, abs=1e-7)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(ensembles(), st.integers(1, 4), st.integers(0, 99))
 def test_a_network_is_homogeneous_and_may_be_folded(weights, width, seed):
     members = weights[0].shape[1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from support import infinite
 from support.datasets import labelled, spikes
 from support.experiments import HORIZON, TheoremSetting, near_tie
 from support.flow import GradientFlow
@@ -24,7 +25,7 @@ from support.protection import (
 )
 from support.ssm import SSM
 from support.trained import Experiment, abc
-from support.training import sequence_loss, train
+from support.training import moment_loss, sequence_loss, train
 
 SETTING = TheoremSetting(7, 8, 1e-3, 5)
 S_1, S_2 = SETTING.training_sets()
@@ -296,11 +297,30 @@ def test_a_stable_layer_learns_nu():
     np.testing.assert_array_equal(abc(student.take([0]))[0], abc(student)[0])
 
 
+def test_what_infinitely_many_sequences_ask_of_training(monkeypatch):
+    """The moments of the mixture, place by place, and otherwise what the row asks."""
+    asked = []
+    monkeypatch.setattr(infinite, "train", lambda *what, **options: asked.append((*what, options)))
+    experiment = Experiment.of("table1.ssm_beyond", precision="float64")
+    share = np.full(6, 0.6 * 0.25)  # a quarter of the baseline has standard normal entries
+    share[[0, 1]] += 0.6 * 0.75
+    share[4] += 0.4
+    for most in ({}, {"most": 7}):
+        _, student = on_infinitely_many(experiment, [200, 201], 0.25, 0.4, 0.02, **most)
+        trained, (loss, (moments, target)), options = asked.pop()
+        assert trained is student and loss is moment_loss(moments, target)[0]
+        np.testing.assert_array_equal(abc(student), abc(experiment.student([200, 201])))
+        np.testing.assert_allclose(moments[..., 0], np.diag(share[::-1]))  # by lag
+        assert target[:, 0].tolist() == [1.0] * 6 and moments.dtype == target.dtype == float
+        assert options.pop("stop_loss") == pytest.approx(0.02 * 0.6)
+        wanted = dict(rule="released", rate=0.01, most=100_000, chunk=64, progress=False)
+        assert options == wanted | {"extra": 1401} | most
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "fit", "rtol", "population", "special"), [
-    (600, 2.6, 1e-9, 0.25, 0.4),  # on the way to the plateau
-    pytest.param(600, 2.6, 1e-9, 0.0, 0.5, marks=pytest.mark.slow),
-    pytest.param(3000, 0.01, 1e-2, 0.25, 0.4, marks=pytest.mark.slow),
-    pytest.param(3000, 0.01, 1e-2, 0.0, 0.5, marks=pytest.mark.slow),
+    (600, 2.6, 1e-9, 0.25, 0.4), (600, 2.6, 1e-9, 0.0, 0.5),  # on the way to the plateau
+    (3000, 0.01, 1e-2, 0.25, 0.4), (3000, 0.01, 1e-2, 0.0, 0.5),
 ])  # fmt: skip
 def test_infinitely_many_sequences_are_a_few_with_the_same_moments(
     most, fit, rtol, population, special

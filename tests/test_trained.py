@@ -20,8 +20,8 @@ from support.paper import COLUMNS
 from support.protocol import RELEASED, TEXT, Protocol
 from support.results import rounded
 from support.ssm import SSM
-from support.trained import Experiment, _ends_at_ones, abc, cells
-from support.training import sequence_loss
+from support.trained import Experiment, Outcome, _ends_at_ones, abc, cells
+from support.training import Run, sequence_loss
 
 STANDALONE = [name for name in paper.panels() if not name.endswith("mlp")]
 
@@ -310,6 +310,31 @@ def test_jitter_is_a_noise_of_its_own_for_each_member():
         np.testing.assert_array_equal(one, two)
 
 
+def test_a_panel_keeps_what_its_picture_needs():
+    log = [
+        (step, {"transition": np.full((2, 1), step / 3), "gamma": np.array([[step], [9.0]]),
+                "effective_rank": np.array([1 + step / 7]), "loss": np.array([1e-9 / (1 + step)])})
+        for step in (0, 20, 45)
+    ]  # fmt: skip
+
+    def train(seeds, column, **options):
+        asked.append((seeds, column, options["most"]))
+        done = (np.array([value]) for value in (20, 45, 1e-9, False, column == "with"))
+        return Outcome(None, Run(*done, log, 0.0), np.ones(1), np.ones(1))
+
+    asked, experiment = [], SimpleNamespace(train=train)
+    row = panels(experiment, 105, most=45)
+    assert asked == [([105], "without", 45), ([105], "with", 45)]
+    for column, panel in row.items():
+        assert panel == {
+            "step": [0, 20, 45], "transition": [[0.0, 0.0], [6.66667, 6.66667], [15.0, 15.0]],
+            "gamma_0": [0.0, 20.0, 45.0], "effective_rank": [1.0, 3.85714, 7.42857],
+            "loss": [1e-9, 4.7619e-11, 2.17391e-11], "stop": 20, "iterations": 45,
+            "finished": column == "with",
+        }  # fmt: skip
+
+
+@pytest.mark.slow
 def test_a_panel_is_what_was_seen_on_the_way():
     """A short run, looked at every 20 iterations, against training that is stopped there."""
     experiment = Experiment.of("figure4.rank2", precision="float64")

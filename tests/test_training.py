@@ -225,6 +225,7 @@ def test_second_moments_give_the_numbers_of_the_sequences():
         np.testing.assert_allclose(ours, theirs, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_infinitely_many_sequences_are_the_limit_of_many():
     """n = infinity as a setting: expected second moments; the mean over n approaches it."""
     shares, n = [(0.25, [1, 2]), (0.75, [KAPPA - 1])], 40_000
