@@ -166,7 +166,7 @@ def test_stored_draws_are_enough_to_their_end(monkeypatch):
 
 def test_a_start_as_released():
     """From the one stream: the diagonal of a full A, B, and C in reversed order of its indices."""
-    setting = paper.setting("table1.ssm_beyond")
+    setting = paper.setting("table1.ssm_beyond") | {"diff_exponent": 1.0}  # a gap that is seen
     d, warm = setting["d"], setting["warm"]
     gap = paper.initial_gap(setting["sd_A"], setting["diff_exponent"])
     stream = abs(released.normal_streams([200, 204], d * d)).astype(float)
@@ -270,6 +270,8 @@ def test_where_text_and_released_runs_differ():
     np.testing.assert_array_equal(x[TEXT] != 0, x[RELEASED] != 0)
     drawn = released.trained_inputs(paper.setting("figure2.ssm"), next(released.generators([1])))
     np.testing.assert_allclose(x[RELEASED][..., 0], drawn, rtol=1e-6)  # single precision
+    drawn = released.trained_inputs(paper.setting("figure2.ssm"), np.random.default_rng([1, 1]))
+    np.testing.assert_allclose(x[TEXT][..., 0], drawn, rtol=1e-6)
     assert released_one.student([3]).head.folded is False
     for protocol, fixed in ((TEXT, True), (RELEASED, False)):
         ends = Experiment.of("figure4.rank2", protocol).start([1])[1:3]

@@ -471,6 +471,53 @@ def test_what_is_compiled_goes_through_xla(monkeypatch):
     assert backend.compile_function(len) == (len, {"jit_compile": True, "autograph": False})
 
 
+def test_gradients_come_from_the_backend(monkeypatch):
+    if BACKEND == "tensorflow":  # zero by what a function does not use
+        values = [ops.convert_to_tensor([3.0]), ops.convert_to_tensor([5.0])]
+        (value, extra), slopes = value_and_gradient(lambda v: (v[0][0] ** 2, "extra"))(values)
+        assert (float(value), extra) == (9, "extra") and [float(s[0]) for s in slopes] == [6, 0]
+    jax = SimpleNamespace(value_and_grad=lambda f, has_aux: (f, has_aux))
+    monkeypatch.setattr(backend, "jax", jax, raising=False)
+    monkeypatch.setattr(backend, "BACKEND", "jax")
+    assert backend.value_and_gradient(len) == (len, True)
+
+
+@pytest.mark.parametrize("rule", ["text", "released"])
+def test_two_steps_of_the_adaptive_rate(rule):
+    """Appendix E.3.1 in double precision: the averages of sizes of gradients, bias-corrected."""
+    draw, names = np.random.default_rng(2).normal, ["transition", "input", "output", "probe"]
+    shapes = [(D, 2)] * 3 + [(2,)]
+    values = [draw(size=shape) for shape in shapes]
+    new, state = [ops.convert_to_tensor(v) for v in values], optimizers.initial_state(rule, values)
+    average, beta = 0.0, optimizers.BETA
+    for count in (1, 2):
+        gradients = [draw(size=shape) for shape in shapes[:3]] + [abs(draw(size=2))]
+        if rule == "text":
+            size = sum((g**2).sum(axis=0) for g in gradients[:3])
+        else:
+            size = sum(np.sqrt((g**2).sum(axis=0)) for g in gradients[1:3]) + gradients[3]
+        average = beta * average + (1 - beta) * size
+        eta = 0.01 / (np.sqrt(average / (1 - beta**count)) + optimizers.SOFT)
+        values = [v - eta * g for v, g in zip(values[:3], gradients[:3], strict=True)] + values[3:]
+        tensors = [ops.convert_to_tensor(g) for g in gradients]
+        new, state = optimizers.step(rule, names, 0.01, count, new, tensors, state)
+        for ours, theirs in zip(new, values, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_what_is_compiled_is_shared_by_students_of_a_kind_and_no_others(monkeypatch):
+    monkeypatch.setattr(training, "BLOCKS", {})
+    monkeypatch.setattr(training, "_compiled_block", lambda *which: object())
+    student, other, network = problem(2)[0], problem(2)[0], problem(2, network=True)[0]
+    first = training._block(student, 2, "text")
+    assert first is training._block(other, 2, "text")
+    for which in ((network, 2, "text"), (student, 1, "text"), (student, 2, "adam")):
+        assert training._block(*which) is not first
+    a, b, c = (w[..., :] for w in weights(student))
+    fixed = Student(DiagonalSSM(a, b, c, train_ends=False, dtype="float64"))
+    assert training._block(fixed, 2, "text") is not training._block(fixed, 2, "text")
+
+
 def test_adam_s_first_step_is_its_rate():
     """Of whatever gradient, to the 1e-7 that Keras adds to its square root."""
     student, x, y = problem(3)
