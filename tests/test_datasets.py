@@ -100,3 +100,14 @@ def test_labels_are_clean_up_to_the_stated_rounding(size, tolerance):
 def test_bad_input_says_what_is_allowed(call):
     with pytest.raises(ValueError, match="allowed"):
         call()
+
+
+def test_lists_become_arrays_and_edges_are_taken():
+    data = TrainingSet([[1, 2], [3, 4]], [5, 6])
+    assert data.inputs.shape == (2, 2) and data.labels.tolist() == [5, 6]
+    teacher = theorem_teacher(8)
+    for lag in (0, 5):  # the last place, and the second
+        _, S_2 = theorem_sets(teacher, 7, [1.0], [1.0], lag=lag)
+        assert np.flatnonzero(S_2.inputs[1]).tolist() == [6 - lag]
+    with pytest.raises(ValueError, match=r"^special: sum of squares inf; allowed: 1\.0 times inf"):
+        theorem_sets(teacher, 7, [1e200], [1e200])

@@ -120,6 +120,12 @@ def test_integrator_and_closed_form_agree_over_s1(start):
     assert not np.allclose(closed, closed_form_limit(1.001 * start, KAPPA), rtol=1e-9, atol=1e-14)
 
 
+def test_a_start_of_another_shape_is_refused():
+    words = r"^start of shape \(2, 2\); allowed: \[d\], every entry finite$"
+    with pytest.raises(ValueError, match=words):
+        GradientFlow(S_1).integrate(np.full((2, 2), 0.1), HORIZON)
+
+
 def test_closed_form_keeps_signs_zeros_and_members_apart():
     start = np.array([[0.10, 0.05], [-0.12, 0.02], [0.0, 0.05]])
     limit = closed_form_limit(start, KAPPA)

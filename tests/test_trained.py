@@ -15,6 +15,7 @@ from results import _in_own_time, bands
 
 from support import paper, released, results, trained
 from support.backend import BACKEND, device
+from support.observe import watch
 from support.panels import _looks, _telling, large_entries, panels, watched
 from support.paper import COLUMNS
 from support.protocol import RELEASED, TEXT, Protocol
@@ -372,7 +373,8 @@ def test_what_is_watched_is_trained_as_asked():
         return SimpleNamespace(run=SimpleNamespace(log=[(0, {"x": 1}), (9, {"x": 2})]), all=options)
 
     outcome, steps, seen = watched(SimpleNamespace(train=train), [3], "with", most=70, chunk=5)
-    assert outcome.all["chunk"] == 5 and outcome.all["most"] == outcome.all["every"] == 70
+    options = dict(every=70, looks=_looks(70), most=70, observe=watch, chunk=5)
+    assert outcome.all == options
     assert steps.tolist() == [0, 9] and seen["x"].tolist() == [1, 2]
 
 

@@ -301,7 +301,7 @@ def test_members_stop_by_themselves_and_the_unfinished_are_reported():
     done = run.finished
     assert 0 < done.sum() < 16, "the case should have both"
     assert np.all(run.iterations[done] == run.stop[done] + 37)
-    assert np.all(run.iterations[~done] == 400)
+    assert np.all(run.iterations[~done] == 400) and 0 < run.seconds < 60
     assert [i for i, _ in run.log] == list(range(0, 401, 10))
     first = np.flatnonzero(done)[0]  # frozen: not a bit changes after the last update
     frozen_at = int(np.ceil(run.iterations[first] / 10))
@@ -548,6 +548,13 @@ def test_bad_input_says_what_is_allowed(call):
     with pytest.raises(ValueError, match="allowed") as caught:
         call(student, loss)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_rule_is_told_the_known_ones():
+    student, loss, _ = teacher_problem(1)
+    words = r"^rule = 'sgd'; allowed: 'text', 'released', 'adam'$"
+    with pytest.raises(ValueError, match=words):
+        train(student, loss, rule="sgd", rate=1e-3, most=10, **OPTIONS)
 
 
 def test_more_members_than_memory_holds_are_refused_at_once(monkeypatch):
