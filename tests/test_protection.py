@@ -249,12 +249,12 @@ def test_a_stable_student_starts_where_the_paper_s_does_but_for_its_smallest_ent
 
 def test_a_defended_network_starts_as_an_undefended_one():
     experiment = Experiment.of("table2.ssm_mlp")
-    student = _defended_start(experiment, [3], {})
-    for ours, theirs in zip(student.weights, experiment.student([3]).weights, strict=True):
+    student = _defended_start(experiment, [200], {})
+    for ours, theirs in zip(student.weights, experiment.student([200]).weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    assert student.kind == experiment.student([3]).kind and student.ssm.probe is None
+    assert student.kind == experiment.student([200]).kind and student.ssm.probe is None
     exact = Experiment.of("table2.ssm_mlp", precision="float64")
-    assert {v.dtype for v in _defended_start(exact, [3], {}).weights} == {"float64"}
+    assert {v.dtype for v in _defended_start(exact, [200], {}).weights} == {"float64"}
 
 
 @pytest.mark.slow

@@ -63,6 +63,8 @@ def test_the_escape_is_interpolated_within_its_step():
     """In the logarithm of a_1 - a_d, between the two moments around its crossing of `level`."""
     start, seen = starts(8, 5), []
     found = passages(start, 7, level=0.05, watch=lambda *what: seen.append(what))
+    assert {int(i) for which, _, _ in seen for i in which} == set(range(5))
+    assert all(a.shape == (8, len(which)) == (8, len(times)) for which, times, a in seen)
     for member, escape in enumerate(found.escape):
         moments, gaps = [0.0], [np.log(start[0, member] - start[-1, member])]
         for which, times, a in seen:
@@ -75,7 +77,7 @@ def test_the_escape_is_interpolated_within_its_step():
 
 
 def test_a_step_that_overflows_is_taken_again(monkeypatch):
-    start, calls = starts(8, 3), []
+    start, calls = SPREAD * 0.5, []
     plain = passages(start, 7)
 
     def overflows(*where):
@@ -180,13 +182,6 @@ def test_passages_that_cannot_arrive_say_so():
     np.testing.assert_allclose(ran.transition, saddle(8, 7), rtol=1e-9)
     with pytest.raises(ValueError, match="a_1 the largest"):
         passages(np.array([[0.1], [0.2]]), 7)
-
-
-def test_watch_sees_every_member_that_moved():
-    a, seen = starts(8, 3), []
-    passages(a, 7, watch=lambda which, times, x: seen.append((which, times, x.shape)))
-    assert {int(i) for which, _, _ in seen for i in which} == {0, 1, 2}
-    assert all(shape == (8, len(which)) == (8, len(times)) for which, times, shape in seen)
 
 
 def test_a_passage_is_at_every_moment_where_the_integrator_is():

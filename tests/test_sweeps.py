@@ -61,11 +61,11 @@ def files(folder):
 
 
 def test_a_row_of_a_sweep_is_a_student_trained(tmp_path, untrained):
-    seeds, experiment = [201, 200, 207, 205], Experiment.of("table1.ssm_beyond", n_special=2)
+    seeds, experiment = [201, 200, 204, 205], Experiment.of("table1.ssm_beyond", n_special=2)
     sweep = Sweep("table1.ssm_beyond", seeds, {"n_special": [2], "most": [800]}, chunk=2)
     _, table = run(sweep, folder=tmp_path, progress=False)
     assert table["special"].to_pylist() == (["without"] * 2 + ["with"] * 2) * 2
-    assert table["seed"].to_pylist() == [201, 200, 201, 200, 207, 205, 207, 205]
+    assert table["seed"].to_pylist() == [201, 200, 201, 200, 204, 205, 204, 205]
     assert set(table["n_special"].to_pylist()) == {2} and set(table["most"].to_pylist()) == {800}
     for call in untrained:
         assert call.options["chunk"] == 256 and call.options["most"] == 800

@@ -198,15 +198,15 @@ def test_how_the_tables_judge():
     """The zero map has error one; Keras' own forward pass gives the network's error."""
     for name in ("table1.ssm_beyond", "table2.ssm_mlp", "figure4.rank2"):
         experiment = Experiment.of(name, precision="float64")
-        student = experiment.student([5, 6])
+        student = experiment.student([200, 201])
         if experiment.in_network:
-            x = released.held_out_inputs(6, 40)
+            x = released.held_out_inputs(201, 40)
             answers = np.array(student.take([1])(x[..., None]))[:, 0]
             truth = experiment.answers(x)
             expected = np.linalg.norm(answers - truth) / np.linalg.norm(truth)
-            assert experiment.errors(student, [5, 6])[1] == pytest.approx(expected, rel=1e-12)
+            assert experiment.errors(student, [200, 201])[1] == pytest.approx(expected, rel=1e-12)
         student.ssm.input_weight.assign(np.zeros(student.ssm.input_weight.shape))
-        np.testing.assert_allclose(experiment.errors(student, [5, 6]), 1)
+        np.testing.assert_allclose(experiment.errors(student, [200, 201]), 1)
 
 
 @pytest.mark.parametrize(("name", "slope"), [
@@ -219,7 +219,7 @@ def test_errors_within_and_beyond_the_training_length(name, slope):
     `slope`: the entries of a network's first kernel, so which side of it is steep, and how much.
     """
     experiment = Experiment.of(name, precision="float64")
-    student = experiment.student([8])
+    student = experiment.student([200])
     weights = student.get_weights()
     if experiment.in_network:
         w = experiment.setting["width"]
@@ -230,7 +230,7 @@ def test_errors_within_and_beyond_the_training_length(name, slope):
     flat = [np.zeros_like(v) if i == 5 else v for i, v in enumerate(weights)]
     if experiment.in_network:  # it answers zero whatever the lags that are given to it
         student.set_weights(flat)
-        assert experiment.errors(student, [8], 6)[0] == experiment.errors(student, [8])[0] == 1
+        assert experiment.errors(student, [200], 6)[0] == experiment.errors(student, [200])[0] == 1
     for a, b, within in (
         ([1.0, 0.0], [scale, 5 / slope], True),
         ([1.0, 0.9], [scale, 0.0], None),
@@ -239,7 +239,7 @@ def test_errors_within_and_beyond_the_training_length(name, slope):
         weights[0][:2, 0], weights[1][:, 0], weights[2][:, 0] = a, 0, 1
         weights[1][:2, 0] = b
         student.set_weights(weights)
-        error, beyond = (experiment.errors(student, [8], first)[0] for first in (0, 6))
+        error, beyond = (experiment.errors(student, [200], first)[0] for first in (0, 6))
         if within is None:
             assert max(error, beyond) < 1e-12
         elif within:
@@ -252,17 +252,17 @@ def test_where_text_and_released_runs_differ():
     released_one, text = (Experiment.of("table2.ssm_mlp", p) for p in (RELEASED, TEXT))
     assert (released_one.stop_loss, text.stop_loss) == (0.05, 0.01)
     assert (released_one.further("with"), text.further("with")) == (4901, 5000)
-    a, b, c, kernels = text.start([3])
+    a, b, c, kernels = text.start([200])
     assert np.all(np.diff(c[:, 0]) <= 0) and np.all(np.diff(np.delete(a, 1)) <= 0) and c[0] != b[0]
     gap = paper.initial_gap(1e-3, 2)
     assert a[0] - a[1] == pytest.approx(gap) and b[0] - b[1] == pytest.approx(gap)
     assert [k.shape for k in kernels] == [(1, 25, 1), (25, 25, 1), (25, 1, 1)]
     assert np.min(kernels[1]) < 0 < np.max(kernels[1])
-    _, _, c, _ = released_one.start([3])
+    _, _, c, _ = released_one.start([200])
     assert not np.all(np.diff(c[:, 0]) <= 0)
     _, _, sorted_c, _ = Experiment.of(
         "table2.ssm_mlp", replace(RELEASED, output_order="text")
-    ).start([3])
+    ).start([200])
     np.testing.assert_array_equal(sorted_c, np.sort(c, axis=0)[::-1])
     figure = Experiment.of("figure4.rank2", TEXT).student([1])
     assert [v.name for v in figure.trainable_variables] == ["transition"]
@@ -273,7 +273,7 @@ def test_where_text_and_released_runs_differ():
     np.testing.assert_allclose(x[RELEASED][..., 0], drawn, rtol=1e-6)  # single precision
     drawn = released.trained_inputs(paper.setting("figure2.ssm"), np.random.default_rng([1, 1]))
     np.testing.assert_allclose(x[TEXT][..., 0], drawn, rtol=1e-6)
-    assert released_one.student([3]).head.folded is False
+    assert released_one.student([200]).head.folded is False
     for protocol, fixed in ((TEXT, True), (RELEASED, False)):
         ends = Experiment.of("figure4.rank2", protocol).start([1])[1:3]
         assert np.all(np.array(ends) == 1) == fixed
@@ -284,14 +284,14 @@ def test_where_text_and_released_runs_differ():
 def test_a_student_has_the_precision_and_the_network_asked_for():
     for precision in ("float32", "float64"):
         students = [
-            Experiment.of(name, precision=precision).student([3])
+            Experiment.of(name, precision=precision).student([200])
             for name in ("table1.ssm_beyond", "table1.ssm_mlp")
         ]
         assert {v.dtype for student in students for v in student.weights} == {precision}
         assert [student.head is None for student in students] == [True, False]
         taken = students[1].take([0])
         assert {v.dtype for v in taken.weights} == {precision} and taken.head.folded is False
-    folded = Experiment.of("table1.ssm_mlp", folded=True).student([3])
+    folded = Experiment.of("table1.ssm_mlp", folded=True).student([200])
     assert folded.head.folded is folded.take([0]).head.folded is True
 
 
@@ -303,12 +303,14 @@ def test_special_sequences_of_one_s_own():
 
 
 def test_jitter_is_a_noise_of_its_own_for_each_member():
-    plain, noisy = (Experiment.of("table1.ssm_mlp", jitter=j).student([4, 4]) for j in (0.0, 1e-6))
+    def student(jitter):
+        return Experiment.of("table1.ssm_mlp", jitter=jitter).student([200, 200])
+
+    plain, noisy, again = map(student, (0.0, 1e-6, 1e-6))
     for quiet, loud in zip(plain.get_weights(), noisy.get_weights(), strict=True):
         np.testing.assert_allclose(loud, quiet, rtol=1e-5)
         assert not np.array_equal(loud[..., 0], loud[..., 1])
         np.testing.assert_array_equal(quiet[..., 0], quiet[..., 1])
-    again = Experiment.of("table1.ssm_mlp", jitter=1e-6).student([4, 4])
     for one, two in zip(noisy.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -498,18 +500,18 @@ def test_a_record_is_stored_as_text_or_as_a_table(tmp_path, monkeypatch):
 
 
 def test_what_an_experiment_asks_of_training(untrained, monkeypatch):
-    room = []
+    room, seeds = [], [200, 201]
     monkeypatch.setattr(trained, "require_memory", lambda *asked: room.append(asked))
 
     def asked(name, column, protocol=RELEASED, **options):
         experiment = Experiment.of(name, protocol)
-        outcome = experiment.train([5, 6], column, **options)
-        call, x = untrained.pop(), experiment.sequences([5, 6], column)
-        np.testing.assert_array_equal(call.start, experiment.student([5, 6]).get_weights()[0])
+        outcome = experiment.train(seeds, column, **options)
+        call, x = untrained.pop(), experiment.sequences(seeds, column)
+        np.testing.assert_array_equal(call.start, experiment.student(seeds).get_weights()[0])
         for ours, theirs in zip(call.loss[1], (x, experiment.answers(x)), strict=True):
             np.testing.assert_array_equal(ours, theirs)
         for errors, first in ((outcome.errors, 0), (outcome.beyond, x.shape[1])):
-            np.testing.assert_array_equal(errors, experiment.errors(outcome.student, [5, 6], first))
+            np.testing.assert_array_equal(errors, experiment.errors(outcome.student, seeds, first))
         assert call.loss[0] is sequence_loss(x, x[:, 0])[0]
         assert outcome.run.stop.tolist() == [10, -1]
         return call.options

@@ -90,6 +90,7 @@ def test_unfinished_pairs_are_counted_and_can_undo_a_verdict():
         effect(without, with_special, np.arange(1000) < 1)
 
 
+@pytest.mark.slow
 def test_intervals_hold_what_they_should():
     """The median ratio of lognormal pairs, whose true value is known, over 100 ensembles."""
     hits = 0
