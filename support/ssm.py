@@ -18,7 +18,7 @@ class SSM:
 
     Entries may be floats or exact numbers (`fractions.Fraction`, SymPy), kept as given; machine
     integers become floats, since their powers would overflow silently.
-    Raises ValueError where the shapes do not broadcast to a common [d, ...].
+    Raises ValueError for other shapes.
     """
 
     transition: np.ndarray
@@ -27,12 +27,14 @@ class SSM:
 
     def __post_init__(self):
         a, b, c = map(_numbers, (self.transition, self.input, self.output))
+        shapes = f"{a.shape}, {b.shape}, {c.shape}"
         if not a.ndim == b.ndim == c.ndim:  # a shared [d] serves every member
-            a, b, c = (x if x.ndim == 2 else x[:, None] for x in (a, b, c))
-        if min(a.ndim, b.ndim, c.ndim) == 0 or not len(a) == len(b) == len(c):
-            raise ValueError(
-                f"A, B, C have shapes {a.shape}, {b.shape}, {c.shape}; allowed: one length d"
-            )
+            a, b, c = (x[:, None] if x.ndim == 1 else x for x in (a, b, c))
+        axes, d = {x.ndim for x in (a, b, c)}, {x.shape[:1] for x in (a, b, c)}
+        members = {x.shape[1:] for x in (a, b, c)} - {(1,)}
+        if axes not in ({1}, {2}) or len(d) > 1 or len(members) > 1:
+            allowed = "[d] or [d, members], the same d and members"
+            raise ValueError(f"A, B, C have shapes {shapes}; allowed: {allowed}")
         for name, x in zip(
             ("transition", "input", "output"), np.broadcast_arrays(a, b, c), strict=True
         ):

@@ -111,3 +111,27 @@ def test_lists_become_arrays_and_edges_are_taken():
         assert np.flatnonzero(S_2.inputs[1]).tolist() == [6 - lag]
     with pytest.raises(ValueError, match=r"^special: sum of squares inf; allowed: 1\.0 times inf"):
         theorem_sets(teacher, 7, [1e200], [1e200])
+    _, S_2 = theorem_sets(teacher, 3, [1.0], [1.0])
+    np.testing.assert_array_equal(S_2.inputs, [[1, 0, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda t: TrainingSet(np.ones((3, 2)), np.ones(1)),
+     r"inputs and labels have shapes \(3, 2\) and \(1,\); allowed: \[n, kappa\] and \[n\]"),
+    (lambda t: theorem_sets(t, 2, [1.0], [1.0]), "kappa = 2; allowed: 3 or more"),
+    (lambda t: theorem_sets(t, 7, [1.0], [1.0], lag=6),
+     r"lag = 6; allowed: 0, \.\.\., kappa - 2 = 5"),
+    (lambda t: theorem_sets(t, 7, [1.0, 2.0], [2.0]),
+     r"special: sum of squares 4\.0; allowed: 1\.0 times 5\.0, positive"),
+])  # fmt: skip
+def test_what_is_wrong_and_what_is_allowed_is_said(call, words):
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        call(theorem_teacher(8))
+
+
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e20])
+def test_sums_of_squares_are_equal_up_to_the_stated_rounding(size):
+    teacher, baseline = theorem_teacher(8), [size]
+    theorem_sets(teacher, 7, baseline, [size * (1 + 0.4e-12)])
+    with pytest.raises(ValueError, match="special: sum of squares"):
+        theorem_sets(teacher, 7, baseline, [size * (1 + 0.6e-12)])

@@ -207,10 +207,25 @@ def test_an_unfinished_run_is_reported_as_such():
     flow = GradientFlow(S_2)
     with pytest.raises(ValueError, match="allowed"):
         flow.integrate([0.1, 0.05], -1.0)
+    with pytest.raises(ValueError, match=r"^horizon = 0\.0; allowed: a positive time$"):
+        flow.integrate([0.1, 0.05], 0.0)
     start = cone_start(1e-3, 1e-5, D)
-    assert not flow.integrate(start, 1.0).finished
+    path = flow.integrate(start, 1.0)
+    assert not path.finished and path.times[0] == 0 and path.times[-1] >= 1.0
+    np.testing.assert_allclose(path.transition[:, 0], start, rtol=1e-12)
     few = flow.integrate(start, HORIZON, max_steps=50)
     assert not few.finished and len(few.times) == 51
+
+
+def test_a_run_ends_with_the_first_loss_below_the_tolerance():
+    flow, start = GradientFlow(S_1), np.full(D, 0.05)
+    losses = flow.integrate(start, HORIZON).loss
+    for i in (0, 5, 9):  # exactly a loss of the path is not below it; one larger is, from the start
+        path = flow.integrate(start, HORIZON, loss_below=losses[i])
+        assert path.finished and len(path.loss) == i + 2
+        assert path.loss[-1] < losses[i] <= path.loss[:-1].min()
+    path = flow.integrate(start, HORIZON, loss_below=2 * losses[0])
+    assert path.finished and len(path.times) == 1
 
 
 def test_the_number_and_size_of_sequences_only_set_the_unit_of_time():

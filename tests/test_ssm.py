@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -116,6 +116,42 @@ def test_errors_by_length_and_from_a_lag_on():
     assert generalization_error(student, teacher, 3) == 0.75
     assert generalization_error(student, teacher, 3, first=2) == 0.75
     assert generalization_error(student, teacher, 1) == 0
+
+
+def test_shapes_that_do_not_fit_are_told():
+    allowed = r"allowed: \[d\] or \[d, members\], the same d and members$"
+    words = r"^A, B, C have shapes \(2,\), \(1,\), \(2,\); " + allowed
+    with pytest.raises(ValueError, match=words):
+        SSM([1.0, 2.0], [1.0], [1.0, 1.0])
+    words = r"^A, B, C have shapes \(2, 3\), \(2,\), \(2, 4\); " + allowed
+    with pytest.raises(ValueError, match=words):
+        SSM(np.ones((2, 3)), [1.0, 1.0], np.ones((2, 4)))
+    for shared in (0, 1, 2):  # one of the three for all members
+        parts = [np.full((2, 3), 0.5)] * 3
+        parts[shared] = np.ones(2)
+        ssm = SSM(*parts)
+        assert ssm.transition.shape == ssm.input.shape == ssm.output.shape == (2, 3)
+    for scalar in (0, 1, 2):
+        parts = [np.ones(1)] * 3
+        parts[scalar] = np.float64(1)
+        with pytest.raises(ValueError, match=allowed):
+            SSM(*parts)
+
+
+sizes = st.lists(st.integers(1, 3), max_size=3).map(tuple)
+
+
+@given(st.tuples(sizes, sizes, sizes))
+@example(((2,), (2,), (2, 1, 1)))
+def test_any_shapes_make_an_ssm_or_are_refused(shapes):
+    try:
+        ssm = SSM(*map(np.ones, shapes))
+    except ValueError as refused:
+        assert "allowed" in str(refused)
+    else:
+        assert ssm.transition.shape == ssm.input.shape == ssm.output.shape
+        assert len(ssm.transition) == shapes[0][0] == shapes[1][0] == shapes[2][0]
+        assert max(map(len, shapes)) == ssm.transition.ndim <= 2
 
 
 @pytest.mark.parametrize("call", [

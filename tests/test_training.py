@@ -418,6 +418,9 @@ def test_what_a_run_is_watched_by(network):
     np.testing.assert_allclose(seen["loss"], expected, rtol=1e-12)
     velocity = b * c * sum(seen["gamma"][l] * a**l for l in range(KAPPA - 1))
     np.testing.assert_allclose(velocity, -keras_gradients(student, x, y)[0], rtol=1e-10)
+    assert set(seen) == {"loss", "gamma", "transition", "effective_rank"}
+    np.testing.assert_array_equal(seen["transition"], a)
+    np.testing.assert_array_equal(seen["effective_rank"], effective_rank(a))
     ranks = effective_rank(np.array([[1.0, 1.0, -0.5], [0.0, -1.0, 0.25], [0.0, 1.0, 0.25]]))
     np.testing.assert_allclose(ranks, [1, 3, 2**1.5], rtol=1e-12)
     single = effective_rank(np.array([[0.7], [0.2]], "float32"))
@@ -538,6 +541,8 @@ def test_a_network_is_unfolded_unless_asked_and_knows_its_weights():
     kernels = [np.ones((1, 2, 3)), np.ones((2, 1, 3))]
     network = ReluNetwork(kernels)
     assert network.folded is False and network.built is True
+    student = problem()[0]
+    assert student.built is True and student.ssm.built is True
     assert [v.name for v in network.kernels] == ["kernel_0", "kernel_1"]
     assert ReluNetwork(kernels, folded=True).folded is True
 
