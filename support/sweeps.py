@@ -230,7 +230,7 @@ def run(sweep, where="here", folder=None, progress=True):
         digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
         paths = [Path(folder or ".", digest, f"{i:05}.parquet") for i in range(len(chunks))]
         keys = [key | {"point": point, "seeds": list(seeds)} for point, seeds in chunks]
-        tables = [_kept(*file) if folder else None for file in zip(paths, keys, strict=True)]
+        tables = list(map(_kept, paths, keys)) if folder else [None] * len(chunks)
         missing = {i: (sweep.experiment, *chunks[i]) for i, t in enumerate(tables) if t is None}
         with progress_bar(sum(len(seeds) for _, seeds in chunks), progress) as bar:
             bar.update(sum(len(chunks[i][1]) for i, t in enumerate(tables) if t is not None))

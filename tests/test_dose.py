@@ -92,7 +92,7 @@ def test_the_drift_ends_where_both_sequences_are_fitted():
         drift(np.full(4, -0.5), KAPPA)  # towards ever more negative entries
 
 
-@pytest.mark.parametrize("dose", [1e-12, 1e-10, 1e-8])
+@pytest.mark.parametrize("dose", [pytest.param(1e-12, marks=pytest.mark.slow), 1e-10, 1e-8])
 @pytest.mark.parametrize(("kappa", "d", "seed"), [(7, 8, 0), (7, 8, 1), (9, 4, 2)])
 def test_the_theory_ends_where_the_flow_does(dose, kappa, d, seed):
     start = 1e-4 * near_tie(seed, d)
@@ -104,7 +104,9 @@ def test_the_theory_ends_where_the_flow_does(dose, kappa, d, seed):
     assert -0.1 < correction < -0.001
 
 
-@pytest.mark.parametrize(("lag", "factor"), [(1, 2), (1, 3), (2, 3)])
+@pytest.mark.parametrize(("lag", "factor"), [
+    (1, 2), (2, 3), pytest.param(1, 3, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_the_turning_dose_multiplies_the_error_of_a_small_start(lag, factor):
     for seed in range(3):
         ratios = []

@@ -241,8 +241,10 @@ def test_a_damaged_chunk_is_computed_again(spoil, tmp_path, monkeypatch):
     path = files(tmp_path)[1]
     path.write_bytes(spoil(path.read_bytes()))
     seen = computing(monkeypatch)
-    with pytest.warns(UserWarning, match=f"{path.name}: not a whole table .*; computed again"):
+    words = f"{path.name}: not a whole table .*; computed again"
+    with pytest.warns(UserWarning, match=words) as warned:
         _, again = run(TWO, folder=tmp_path)
+    assert warned[0].filename == __file__  # who asked for the sweep
     assert again.equals(whole) and [job[2] for job in seen] == [range(2, 4)]
 
 

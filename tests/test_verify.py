@@ -242,7 +242,7 @@ def test_limits_err_as_claimed_and_no_more(record, lag):
 
 
 @pytest.mark.parametrize("lag", [1, 2, 3, 4, 7])
-@pytest.mark.parametrize("size", [0.15, 0.4, 0.5])
+@pytest.mark.parametrize("size", [0.15, pytest.param(0.4, marks=pytest.mark.slow), 0.5])
 def test_limits_with_large_entries_err_as_claimed_and_no_more(size, lag):
     """Larger than in any record, where every term counts."""
     claims_are_checked({"d": 8, "kappa": 7, "v": 0.1, "size": size}, lag)
