@@ -11,7 +11,7 @@ ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(CURDIR)/.venv/home
 endif
 
-.PHONY: book html pdf test lint bench mutants results lock clean
+.PHONY: book html pdf test quick lint bench mutants results lock clean
 
 book: .venv/installed  ## execute every chapter, then render
 	$(BIN)/python tools/chapters.py
@@ -29,6 +29,10 @@ pdf: html  ## print the whole book into one PDF (needs Chromium)
 test: export OMP_NUM_THREADS ?= 1
 test: .venv/installed lint html  ## everything a checker wants to know
 	$(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder --nbval tests book
+
+quick: export OMP_NUM_THREADS ?= 1
+quick: .venv/installed  ## what the package computes, in half a minute: no page, no browser
+	$(BIN)/pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile quick tests
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from hypothesis import settings
 from pdf import BROWSER, OPTIONS
 
 # The same examples on every run, at any speed; fewer where tests are repeated for every mutant.
+# (A test that takes long asks for min(n, settings().max_examples).)
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.register_profile("quick", deadline=None, derandomize=True, max_examples=10)
 settings.load_profile("book")

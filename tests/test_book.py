@@ -5,7 +5,10 @@ import shutil
 
 import chapters
 import nbformat
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow
 
 PAGES = [*chapters.chapters(), "references"]
 

@@ -12,6 +12,8 @@ from pdf import PATIENCE
 from support import results
 from support.tables import power_of_ten
 
+pytestmark = pytest.mark.slow
+
 PAGES = [*chapters.chapters(), "references"]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 

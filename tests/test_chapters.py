@@ -11,6 +11,8 @@ import nbformat
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 NAMES = chapters.chapters()
 
 

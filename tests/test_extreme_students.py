@@ -108,7 +108,7 @@ def test_weights_that_do_not_fit_together_are_refused(first, second):
         DiagonalSSM(np.zeros(first), np.zeros(second), np.zeros(first))
 
 
-@settings(max_examples=30)
+@settings(max_examples=min(30, settings().max_examples))
 @given(
     st.sampled_from(optimizers.RULES),
     st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=3, max_size=3),
@@ -173,7 +173,7 @@ def test_what_a_run_cannot_take_is_refused_before_it_begins(name, value):
         train(student(weights), sequence_loss(x, x[:, 0]), **options | {name: value})
 
 
-@settings(max_examples=30)
+@settings(max_examples=min(30, settings().max_examples))
 @given(ensembles(), st.integers(2, 5), st.booleans())
 def test_data_of_another_ensemble_are_refused(weights, others, moments):
     members = weights[0].shape[1]

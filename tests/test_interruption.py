@@ -16,6 +16,8 @@ import pytest
 
 from support import results
 
+pytestmark = pytest.mark.slow
+
 KILLS = 100
 LONG = list(range(5_000))
 

@@ -119,7 +119,7 @@ def test_no_more_parts_than_allowed_are_looked_at(most):
     assert len(parts) <= most
 
 
-@settings(max_examples=20)
+@settings(max_examples=min(20, settings().max_examples))
 @given(starts(), kappas)
 def test_the_enclosed_limit_is_the_float_one_and_that_of_points_in_the_box(start, kappa):
     enclosures = closed_form_limit(box(start), kappa)
@@ -134,7 +134,7 @@ def test_the_enclosed_limit_is_the_float_one_and_that_of_points_in_the_box(start
     assert not meet(enclosures, forty_digits(outside, kappa), 1e-36)
 
 
-@settings(max_examples=20)
+@settings(max_examples=min(20, settings().max_examples))
 @given(starts(), kappas)
 def test_a_larger_box_has_larger_enclosures(start, kappa):
     assume(start[1] < 0.99 * start[0])

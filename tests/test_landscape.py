@@ -128,7 +128,7 @@ def test_I1_is_empty_once_sqrt_n_over_P_reaches_kappa_minus_one(starts, kappa, e
     assert np.all(in_I1(tiny, 1e-3, kappa, 0.98 * (kappa - 1)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=min(30, settings().max_examples))
 @given(ensembles(), kappas, st.integers(2, 60))
 def test_the_error_bound_bounds_the_error_of_the_limits(starts, kappa, length):
     students = SSM.with_ones(closed_form_limit(starts, kappa))

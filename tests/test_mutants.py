@@ -5,6 +5,8 @@ from pathlib import Path
 import mutants
 import pytest
 
+pytestmark = pytest.mark.slow  # of the repository, not of what it computes
+
 
 def test_a_mutant_is_named_by_its_function_and_its_line(monkeypatch):
     assert mutants.function("support.ssm.x_theorem_teacher__mutmut_3") == "ssm.theorem_teacher"

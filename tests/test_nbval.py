@@ -7,6 +7,8 @@ import chapters
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def nbval(notebook):
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider"]

@@ -9,6 +9,8 @@ import pdf
 import pytest
 from pypdf import PdfReader
 
+pytestmark = pytest.mark.slow
+
 PAGES = [*chapters.chapters(), "references"]
 
 # The words at each anchor that a link leads to, where it has some that are no formula.

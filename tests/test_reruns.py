@@ -11,6 +11,8 @@ from reruns import OTHERS, other, rerun
 from support import ledger
 from support.checks import slug
 
+pytestmark = pytest.mark.slow
+
 CHECKED = [entry["name"] for entry in ledger.statements() if not entry["open"]]
 
 # How many output cells must differ, where pages render stored results beside the rerun's.

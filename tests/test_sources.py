@@ -3,10 +3,13 @@
 import re
 
 import chapters
+import pytest
 import yaml
 from pybtex.database import parse_file
 
 import support
+
+pytestmark = pytest.mark.slow  # of the repository, not of what it computes
 
 WITHOUT_NUMBER = {"hindmarsh1983", "roy2007", "lojasiewicz1984"}  # proceedings that give none
 BIBLIOGRAPHY = parse_file(chapters.ROOT / "book" / "references.bib").entries

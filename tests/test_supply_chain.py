@@ -4,7 +4,10 @@ import ast
 import re
 
 import chapters
+import pytest
 import yaml
+
+pytestmark = pytest.mark.slow  # of the repository, not of what it computes
 
 ROOT = chapters.ROOT
 LOCK = (ROOT / "requirements.lock").read_text()

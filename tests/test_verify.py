@@ -131,7 +131,7 @@ def test_a_table_has_no_gaps_and_its_words_are_believed_only_where_shown(record)
         refused(record | {"claims": {lag: least + 0.01}}, f"^error at lag {lag}$")
 
 
-@settings(max_examples=20)
+@settings(max_examples=min(20, settings().max_examples))
 @given(st.data())
 def test_no_row_may_be_bolder(record, data):
     """Any entry of the table made to say more, alone."""
