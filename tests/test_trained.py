@@ -264,6 +264,13 @@ def test_where_text_and_released_runs_differ():
         "table2.ssm_mlp", replace(RELEASED, output_order="text")
     ).start([200])
     np.testing.assert_array_equal(sorted_c, np.sort(c, axis=0)[::-1])
+    kinds = (
+        ("table1.ssm_beyond", RELEASED),
+        ("table1.ssm_beyond", TEXT),
+        ("table1.ssm_mlp", RELEASED),
+    )
+    probed = [Experiment.of(*kind).student([200]).ssm.probe is not None for kind in kinds]
+    assert probed == [True, False, False]  # only the released rate asks for a full matrix's norm
     figure = Experiment.of("figure4.rank2", TEXT).student([1])
     assert [v.name for v in figure.trainable_variables] == ["transition"]
     x = {p: Experiment.of("figure2.ssm", p).sequences([1], "with") for p in (RELEASED, TEXT)}

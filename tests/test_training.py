@@ -296,6 +296,11 @@ def test_a_projection_acts_after_every_step_and_not_before():
     train(student, sequence_loss(x, y), most=2, every=1, observe=observe, **PROJECTED)
     start, _, _ = problem(3)
     np.testing.assert_array_equal(seen[0][1], weights(start)[1])
+    names, state = [v.name for v in start.variables], optimizers.initial_state("text", seen[0])
+    gradients = keras_gradients(start, x, y)
+    values = [ops.convert_to_tensor(v) for v in seen[0]]
+    stepped, _ = optimizers.step("text", names, 1e-3, 1, values, gradients, state)
+    np.testing.assert_allclose(seen[1][0], 0.99 * ops.convert_to_numpy(stepped[0]), rtol=1e-12)
     assert all(np.all(w == 1) for step in seen[1:] for w in step[1:])
     assert not np.allclose(seen[2][0], 0.99 * seen[1][0], rtol=1e-6)  # a step between the two
 
@@ -466,6 +471,12 @@ def test_what_a_member_takes_is_counted(dtype, monkeypatch):
     words = r"^members = 124; allowed: up to 123 in the 12\.3 GB of memory that are free$"
     with pytest.raises(ValueError, match=words):
         training.require_memory(124, 1e8)
+
+
+def test_data_are_each_member_s_or_shared():
+    own, shared = np.arange(6).reshape(2, 1, 3), np.ones((2, 3, 1))
+    assert training._first(own, [0, 2]).tolist() == [[[0, 2]], [[3, 5]]]
+    assert training._first(shared, [0, 2]) is shared
 
 
 def test_what_is_compiled_goes_through_xla(monkeypatch):

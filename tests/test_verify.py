@@ -164,7 +164,9 @@ def test_the_search_s_first_stretch_is_as_long_as_its_formulas_say(d, kappa):
         assert float(rise) == pytest.approx(first_stretch(d, kappa, 9 / 8 * alpha)[1], rel=1e-9)
 
 
-def test_the_first_stretch_admits_what_its_formulas_say(record):
+@pytest.mark.parametrize("case", [*CASES, (10, 7, 1e-2, 0.5, 1.6e-6)])
+def test_the_first_stretch_admits_what_its_formulas_say(case):
+    record = searched(case)
     grown, rise = first_stretch(record["d"], record["kappa"], record["wide"])
     widest = record["wide"] / grown
     verify.cone(record | {"alpha": widest * (1 - 1e-9)})
@@ -263,19 +265,23 @@ def claims_are_checked(record, lag):
 
 
 def test_the_search_s_errors_are_those_of_its_limits(fresh):
-    """To what 64 pieces of the range of v resolve."""
-    for lag, found in errors(fresh, [1, 2, 3, 7, 12]).items():
-        least = least_error(fresh, lag)
-        assert least - 0.006 < max(float(found.lower()), 0.0) <= least + 1e-6
+    errors_are_as_close_as_pieces_allow(fresh, [1, 2, 3, 7, 12])
+
+
+def errors_are_as_close_as_pieces_allow(record, lags):
+    """A piece of the range of v leaves a_1 and a_2 open by about half its width, each; near the
+    eighth root of one half their powers have slopes of up to about five."""
+    for lag, found in errors(record, lags).items():
+        least = least_error(record, lag)
+        open_by = 5 * record["v"] / certificate.PIECES
+        assert least - open_by < max(float(found.lower()), 0.0) <= least + 1e-6
 
 
 @pytest.mark.parametrize("size", [0.15, 0.4, 0.5])
 def test_the_search_s_errors_of_large_entries(size):
     """Larger than in any record, where every term counts."""
     made_up = {"d": 8, "kappa": 7, "v": 0.1, "size": size}
-    for lag, found in errors(made_up, [1, 2, 3, 4, 7]).items():
-        least = least_error(made_up, lag)
-        assert least - 0.02 < max(float(found.lower()), 0.0) <= least + 1e-6
+    errors_are_as_close_as_pieces_allow(made_up, [1, 2, 3, 4, 7])
 
 
 @pytest.mark.parametrize(("v", "size"), [(0.6, 0.1), (0.1, 0.7)])
