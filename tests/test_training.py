@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import termios
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -320,6 +321,56 @@ def test_members_stop_by_themselves_and_the_unfinished_are_reported():
         np.testing.assert_array_equal(then[..., first], now[..., first])
 
 
+def test_the_loop_by_steps_that_are_known(monkeypatch):
+    """In place of what is compiled, steps that halve a member's first entry, which is its loss."""
+    calls, bars, extra = [], [], 3
+
+    def halve(data, limit, carry):
+        value, *others, count, stop, last = map(ops.convert_to_numpy, carry)
+        assert len(others) == 2 + 2 * 3  # B, C and Adam's averages
+        assert count.dtype == stop.dtype == np.int32 and last.dtype == float
+        first, end = ops.convert_to_numpy(limit).tolist()
+        calls.append((first, end, *ops.convert_to_numpy(data[0])[0, 0].astype(int).tolist()))
+        for i in range(first, end):
+            last = value[0]
+            stop = np.where((stop < 0) & (last < 1), i, stop)
+            active = np.isfinite(last) & ((stop < 0) | (i < stop + extra))
+            value, count = np.where(active, value / 2, value), np.where(active, i + 1, count)
+        return [value, *others, count, stop, last]
+
+    @contextmanager
+    def noted(*asked):
+        bars.append(SimpleNamespace(asked=asked, updates=[]))
+        bars[-1].update = bars[-1].updates.append
+        yield bars[-1]
+
+    monkeypatch.setattr(training, "_block", lambda *which: halve)
+    monkeypatch.setattr(training, "progress_bar", noted)
+    student, x, y = problem(6)
+    x[:] = np.arange(6)  # so that calls can be told apart
+    start = np.array([8, 0.5, 2, np.nan, 64, 1024])
+    student.ssm.transition_weight.assign(np.broadcast_to(start, (D, 6)))
+    run = train(
+        student, sequence_loss(x, y), rule="adam", rate=1.0, stop_loss=1.0, extra=extra, most=12,
+        every=5, looks=(7,), observe=lambda s: weights(s)[0][0], chunk=2,
+    )  # fmt: skip
+    updates = [7, 3, 5, 0, 10, 12]
+    assert run.stop.tolist() == [4, 0, 2, -1, 7, 11] and run.iterations.tolist() == updates
+    assert run.finished.tolist() == [True, True, True, False, True, False]
+    assert run.diverged.tolist() == [False, False, False, True, False, False]
+    np.testing.assert_array_equal(run.loss, [0.125, 0.0625, 0.125, np.nan, 0.125, 0.5])
+    assert [iteration for iteration, _ in run.log] == [0, 5, 7, 10, 12]
+    for iteration, seen in run.log:
+        np.testing.assert_array_equal(seen, start / 2.0 ** np.minimum(updates, iteration))
+    # After the call that compiles: parts of two, of those only that have not come to their end.
+    assert calls[0] == (0, 0, 0, 1) and sorted(calls[1:]) == [
+        (0, 5, 0, 1), (0, 5, 2, 3), (0, 5, 4, 5), (5, 7, 0, 4), (5, 7, 5, 5), (7, 10, 4, 5),
+        (10, 12, 5, 5),
+    ]  # fmt: skip
+    (bar,) = bars
+    assert bar.asked == (12, True) and bar.updates == [5, 2, 3, 2] and bar.total == 12
+
+
 def test_members_that_close_ranks_go_on_undisturbed():
     """Chunks of four out of fifteen, fewer and fewer as members finish, against one chunk."""
     runs, ends = [], []
@@ -569,6 +620,19 @@ def test_bad_input_says_what_is_allowed(call):
     with pytest.raises(ValueError, match="allowed") as caught:
         call(student, loss)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), [
+    ("rate", -1e-3, "a number, 0 or more"), ("stop_loss", np.nan, "a number, 0 or more"),
+    ("extra", 10**9 + 1, "an integer from 0 to 1000000000"), ("extra", -1, "an integer from 0 to"),
+    ("most", 10**9 + 1, "an integer from 1 to 1000000000"), ("most", 0, "an integer from 1 to"),
+    ("every", 0, "an integer, 1 or more"), ("chunk", 0.5, "an integer, 1 or more"),
+])  # fmt: skip
+def test_a_number_out_of_its_range_is_told_by_name(name, value, allowed):
+    student, loss, _ = teacher_problem(1)
+    options = dict(rule="text", rate=1e-3, stop_loss=0.1, extra=0, most=10, progress=False)
+    with pytest.raises(ValueError, match=f"^{name} = {value}; allowed: {allowed}"):
+        train(student, loss, **options | {name: value})
 
 
 def test_an_unknown_rule_is_told_the_known_ones():
