@@ -76,13 +76,15 @@ def test_along_the_flow_the_loss_never_increases_and_the_order_is_kept(start, da
     assert not np.all(upwards <= 1e-6 * path.loss[::-1][:-1] + 1e-18)
 
 
-@pytest.mark.parametrize("seed", [1, 24, 37])
-def test_equal_entries_stay_equal_to_the_last_bit(seed):
-    """Starts from which a solver that carries the zero gap along would lose the tie."""
+@pytest.mark.parametrize("rtol", [1e-3, 1e-10])
+@pytest.mark.parametrize("seed", [1, 24])
+def test_equal_entries_stay_equal_to_the_last_bit(seed, rtol):
+    """A solver that carries the zero gap along loses the tie: from single starts where it is
+    accurate, from nearly every one where it is not."""
     setting = TheoremSetting(kappa=9, d=10, sd_A=1e-3, diff_exponent=5)
     start = setting.start(seed, "released")
     start[1] = start[0]
-    path = GradientFlow(setting.training_sets()[1]).integrate(start, HORIZON)
+    path = GradientFlow(setting.training_sets()[1]).integrate(start, HORIZON, rtol)
     assert path.finished and np.all(path.gaps[1] == 0)
     assert path.limit[0] == path.limit[1]
 
@@ -226,6 +228,18 @@ def test_a_run_ends_with_the_first_loss_below_the_tolerance():
         assert path.loss[-1] < losses[i] <= path.loss[:-1].min()
     path = flow.integrate(start, HORIZON, loss_below=2 * losses[0])
     assert path.finished and len(path.times) == 1
+    path = flow.integrate(start, HORIZON, loss_below=losses[5], max_steps=5)
+    assert not path.finished and path.loss[-1] == losses[5]
+
+
+def test_a_small_start_moves_as_accurately_as_a_large_one():
+    """One entry, with no gap to hold the steps short: a^(3-kappa) falls at a steady rate."""
+    path = GradientFlow(S_1).integrate([1e-6], HORIZON)
+    a, p = path.transition[0], KAPPA - 3
+    small = a < 2e-6
+    straight = a**-p + 2 * (KAPPA - 1) * p * path.times
+    assert path.finished and np.count_nonzero(small) > 5
+    np.testing.assert_allclose(straight[small], straight[0], rtol=1e-7)
 
 
 def test_the_number_and_size_of_sequences_only_set_the_unit_of_time():

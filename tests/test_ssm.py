@@ -93,6 +93,7 @@ def test_theorem_teacher_is_the_one_hot_student(dimension):
     assert len(teacher.transition) == dimension
     assert generalization_error(teacher, one_hot, 50) < 1e-14
     assert generalization_error(theorem_teacher(9, dimension), one_hot, 50) > 0.5
+    assert len(theorem_teacher(8).transition) == 2
 
 
 def test_the_trained_experiments_teachers():
