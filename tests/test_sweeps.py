@@ -241,11 +241,18 @@ def test_a_damaged_chunk_is_computed_again(spoil, tmp_path, monkeypatch):
     path = files(tmp_path)[1]
     path.write_bytes(spoil(path.read_bytes()))
     seen = computing(monkeypatch)
-    words = f"{path.name}: not a whole table .*; computed again"
-    with pytest.warns(UserWarning, match=words) as warned:
+    with pytest.warns(UserWarning, match=f"{path.name}: not a whole table .*; computed again"):
         _, again = run(TWO, folder=tmp_path)
-    assert warned[0].filename == __file__  # who asked for the sweep
     assert again.equals(whole) and [job[2] for job in seen] == [range(2, 4)]
+
+
+@pytest.mark.slow  # mutmut wraps every function in others, which count as callers
+def test_the_warning_of_a_damaged_chunk_names_who_asked(tmp_path):
+    run(TWO, folder=tmp_path)
+    files(tmp_path)[0].write_bytes(b"")
+    with pytest.warns(UserWarning, match="computed again") as warned:
+        run(TWO, folder=tmp_path)
+    assert warned[0].filename == __file__
 
 
 def test_no_byte_of_a_column_changes_unseen(tmp_path):
