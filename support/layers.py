@@ -168,8 +168,8 @@ class ReluNetwork(keras.layers.Layer):
 class Student(keras.Model):
     """A DiagonalSSM, alone or followed by a ReluNetwork (Section 2.2)."""
 
-    def __init__(self, ssm, head=None, **options):
-        super().__init__(dtype=ssm.dtype_policy, **options)  # else Keras casts to float32
+    def __init__(self, ssm, head=None):
+        super().__init__(dtype=ssm.dtype_policy)  # else Keras casts to float32
         self.ssm, self.head = ssm, head
         self.built = True
 

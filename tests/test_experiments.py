@@ -198,6 +198,10 @@ def test_a_cell_is_the_error_where_its_flows_end(monkeypatch):
     assert setting.cell([242]) == setting.cell([242], "released")
 
 
+def test_the_gap_of_a_start_is_the_tables_formula():
+    assert paper.initial_gap(0.01, 5) == pytest.approx(0.05 * np.exp(-10), rel=1e-12)
+
+
 def test_a_printed_number_is_found_by_its_place():
     assert paper.printed("table1", "ssm_beyond", "with") == 16.62
     with pytest.raises(KeyError):

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 
 from support.datasets import TrainingSet, theorem_sets
 from support.experiments import HORIZON, TheoremSetting, cone_start
-from support.flow import GradientFlow, closed_form_limit
+from support.flow import GradientFlow, closed_form_limit, finite_start
 from support.ssm import SSM, theorem_teacher
 
 KAPPA, D = 7, 8
@@ -249,6 +249,10 @@ def test_the_number_and_size_of_sequences_only_set_the_unit_of_time():
         sets = theorem_sets(theorem_teacher(D), KAPPA, np.full(n, np.sqrt(P / n)), [np.sqrt(P)])
         limits.append(GradientFlow(sets[1]).integrate(start, HORIZON).limit)
     np.testing.assert_allclose(limits[1:], [limits[0]] * 2, rtol=1e-6)
+
+
+def test_a_start_in_whole_numbers_is_one_in_floats():
+    assert finite_start([1, 0], "[d]").dtype == float
 
 
 def test_a_flow_that_fails_says_so_or_gives_up(monkeypatch):

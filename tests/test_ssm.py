@@ -1,5 +1,7 @@
 """The three forms of an SSM are one map; the generalization error is what Definition 1 says."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -110,6 +112,13 @@ def test_normalized_divides_by_the_largest_entry_wherever_it_is():
 
 def test_integers_do_not_overflow():
     assert SSM.with_ones([3]).impulse_response(50)[-1] == pytest.approx(3.0**49)
+
+
+def test_exact_numbers_stay_exact():
+    third = Fraction(1, 3)
+    assert SSM([third], [Fraction(2)], [Fraction(1)]).impulse_response(3).tolist() == [
+        2, Fraction(2, 3), Fraction(2, 9),
+    ]  # fmt: skip
 
 
 def test_errors_by_length_and_from_a_lag_on():

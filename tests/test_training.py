@@ -524,6 +524,22 @@ def test_what_a_member_takes_is_counted(dtype, monkeypatch):
         training.require_memory(124, 1e8)
 
 
+def test_a_student_is_built_from_the_start():
+    student = problem()[0]
+    assert student.built is True and student.ssm.built is True
+
+
+def test_shapes_of_weights_that_do_not_fit_are_told():
+    words = r"^A, B, C have shapes \(2, 3\), \(2, 3\), \(3,\); allowed: one shape \[d, members\]$"
+    with pytest.raises(ValueError, match=words):
+        DiagonalSSM(np.ones((2, 3)), np.ones((2, 3)), np.ones(3))
+
+
+def test_the_ends_of_a_range_are_in_it():
+    training.require_number("x", 0, 0, 5)
+    training.require_number("x", 5, 0, 5)
+
+
 def test_data_are_each_member_s_or_shared():
     own, shared = np.arange(6).reshape(2, 1, 3), np.ones((2, 3, 1))
     assert training._first(own, [0, 2]).tolist() == [[[0, 2]], [[3, 5]]]
@@ -601,8 +617,6 @@ def test_a_network_is_unfolded_unless_asked_and_knows_its_weights():
     kernels = [np.ones((1, 2, 3)), np.ones((2, 1, 3))]
     network = ReluNetwork(kernels)
     assert network.folded is False and network.built is True
-    student = problem()[0]
-    assert student.built is True and student.ssm.built is True
     assert [v.name for v in network.kernels] == ["kernel_0", "kernel_1"]
     assert ReluNetwork(kernels, folded=True).folded is True
 
