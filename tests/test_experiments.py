@@ -179,7 +179,7 @@ def test_a_cell_is_the_error_where_its_flows_end(monkeypatch):
     setting, limits, known = TheoremSetting.of_table("table1"), TheoremSetting.limits, {}
 
     def once(self, starts):
-        """The limits, of the same starts only once: this test asks for them seven times."""
+        """The limits, of the same starts only once: this test asks for them eight times."""
         if starts.tobytes() not in known:
             known[starts.tobytes()] = limits(self, starts)
         return known[starts.tobytes()]

@@ -540,6 +540,8 @@ def test_what_an_experiment_asks_of_training(untrained, monkeypatch):
     assert room == [(2, 8 * (6 * 18 + 6 * 30))] * 2 + [(2, 8 * (data + 6 * weights))] * 2
     assert asked("figure4.rank2", "with")["project"] is _ends_at_ones
     assert asked("figure4.rank2", "with", TEXT)["project"] is None  # B and C are not trained
+    for column, further in (("without", 20_000), ("with", 5000)):  # of each column its own
+        assert asked("figure3.ssm_mlp", column)["extra"] == further - 99
 
 
 def test_cells_keep_errors_and_runs(untrained):
