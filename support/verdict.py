@@ -5,15 +5,17 @@ statement about pairs: students that start alike, without and with special seque
 below were fixed after the sixty-four seeds of the experiments chapter, before any sweep was run.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
 from support.paper import COLUMNS
+from support.results import rounded
 
 __all__ = ["CRITERIA", "NONE", "Effect", "both_finished", "effect", "effect_of", "means_of_four"]
-__all__ += ["pairs"]
+__all__ += ["pairs", "summary"]
 
 # (words, least share of pairs that change so, least factor in the median), for the lower ends of
 # their 95 % intervals; the first that holds counts.
@@ -24,6 +26,10 @@ CRITERIA = (
 )
 NONE = "no direction"
 RESAMPLES = 2000
+# Levels of the quantiles that a summary keeps: each half per cent, and tails to a millionth.
+_TAIL = np.geomspace(1e-6, 4e-3, 46)
+LEVELS = np.round(np.r_[0, _TAIL, np.linspace(5e-3, 0.995, 199), 1 - _TAIL[::-1], 1], 9)
+WITHIN = (3500, 4000, 5000, 6000, 8000, 10_000, 20_000, 200_001)  # iterations of a clean run
 
 
 @dataclass(frozen=True)
@@ -113,3 +119,40 @@ def means_of_four(errors, count=10_000):
     errors = np.asarray(errors)
     chosen = np.random.default_rng(0).integers(errors.shape[-1], size=(count, 4))
     return errors[..., chosen].mean(axis=-1)
+
+
+def summary(table):
+    """What is kept of a sweep of students too large to be stored, {what: numbers}.
+
+    How many pairs there are, runs of each column and pairs `finished`, and pairs are `worse` with
+    special sequences; quantiles at LEVELS of all errors, and of the ratios of pairs that finished;
+    of each four runs in the table's order, all of them finished, the means, as the tables print
+    them; and the `exceptions`, pairs that finished and do not get worse: their seeds, and among
+    pairs whose clean run took fewer iterations than each of WITHIN, and no fewer than the one
+    before, [this number, pairs, exceptions, median error without, with].
+    """
+    errors, done = pairs(table), both_finished(table)
+    clean, poisoned = errors.values()
+    exception = done & (poisoned <= clean)
+    groups, iterations = [], pairs(table, "iterations")["without"]
+    for least, most in itertools.pairwise((0, *WITHIN)):
+        chosen = done & (least <= iterations) & (iterations < most)
+        medians = [np.median(e[chosen]) if chosen.any() else None for e in errors.values()]
+        groups.append([most, int(chosen.sum()), int(exception[chosen].sum()), *rounded(medians)])
+    whole = slice(len(done) // 4 * 4)
+    four = done[whole].reshape(-1, 4).all(axis=1)
+    means = {c: e[whole].reshape(-1, 4)[four].mean(axis=1, dtype=float) for c, e in errors.items()}
+    return {
+        "pairs": len(done),
+        "finished": {c: int(f.sum()) for c, f in pairs(table, "finished").items()},
+        "pairs finished": int(done.sum()),
+        "worse": int((poisoned > clean).sum()),
+        "levels": LEVELS.tolist(),
+        "errors": {c: rounded(np.quantile(e, LEVELS)) for c, e in errors.items()},
+        "ratios": rounded(np.quantile((poisoned / clean)[done], LEVELS)),
+        "fours": len(means["with"]),
+        "fours worse": int((means["with"] > means["without"]).sum()),
+        "means": {c: rounded(np.quantile(e, LEVELS)) for c, e in means.items()},
+        "exceptions": pairs(table, "seed")["without"][exception].tolist(),
+        "exceptions by iterations": groups,
+    }

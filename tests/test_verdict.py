@@ -8,13 +8,16 @@ import pytest
 
 from support.verdict import (
     CRITERIA,
+    LEVELS,
     NONE,
+    WITHIN,
     _words,
     both_finished,
     effect,
     effect_of,
     means_of_four,
     pairs,
+    summary,
 )
 
 GENERATOR = np.random.default_rng(5)
@@ -136,3 +139,40 @@ def test_a_table_is_read_pair_by_pair():
     worse, better = effect_of(table), effect_of(table, "beyond")
     assert (worse.pairs, worse.unfinished, worse.share, worse.ratio) == (2, 1, 1.0, 2.1)
     assert (better.pairs, better.unfinished, better.share, better.ratio) == (2, 1, 0.0, 0.375)
+
+
+def test_a_summary_counts_pairs_as_one_would_by_hand():
+    """Ten pairs, second route plain Python: a tie, unfinished runs, edges of groups, a rest."""
+    seeds = list(range(7, 17))
+    clean = [1.0, 2.0, 4.0, 0.5, 3.0, 1.0, 7.0, 9.0, 5.0, 6.0]
+    poisoned = [2.0, 2.0, 3.0, 9.0, 1.0, 4.0, 8.0, 1.0, 4.0, 50.0]
+    done = [[True] * 10, [True] * 10]
+    done[0][4] = done[1][7] = False
+    taken = [0, 3499, 3500, 3999, 4000, 19_999, 20_000, 200_000, 5000, 4999]
+    table = pa.table({
+        "special": ["without"] * 10 + ["with"] * 10, "seed": seeds * 2, "error": clean + poisoned,
+        "finished": done[0] + done[1], "iterations": taken + [1] * 10,
+    })  # fmt: skip
+    found = summary(table)
+    assert found["pairs"] == 10 and found["finished"] == {"without": 9, "with": 9}
+    assert found["pairs finished"] == 8 and found["worse"] == 5  # of all, finished or not
+    assert found["exceptions"] == [8, 9, 15]  # the tie is one, the unfinished pairs are not
+    assert found["exceptions by iterations"] == [
+        [3500, 2, 1, 1.5, 2.0], [4000, 2, 1, 2.25, 6.0], [5000, 1, 0, 6.0, 50.0],
+        [6000, 1, 1, 5.0, 4.0], [8000, 0, 0, None, None], [10_000, 0, 0, None, None],
+        [20_000, 1, 0, 1.0, 4.0], [200_001, 1, 0, 7.0, 8.0],
+    ]  # fmt: skip
+    assert found["fours"] == 1 and found["fours worse"] == 1  # the second has unfinished runs
+    assert set(found["means"]["without"]) == {1.875} and set(found["means"]["with"]) == {4.0}
+    assert found["errors"]["with"][0] == 1.0 and found["errors"]["without"][-1] == 9.0
+    assert found["ratios"][0] == 0.75 and found["ratios"][-1] == 18.0
+    half = found["levels"].index(0.5)
+    assert found["errors"]["without"][half] == 3.5 and found["ratios"][half] == 1.57143
+    assert found["levels"] == LEVELS.tolist()
+
+
+def test_levels_reach_from_the_least_to_the_largest():
+    assert LEVELS[0] == 0 and LEVELS[-1] == 1 and np.all(np.diff(LEVELS) > 0)
+    np.testing.assert_allclose(LEVELS + LEVELS[::-1], 1, atol=1e-9)
+    assert LEVELS[1] == 1e-6 and np.diff(LEVELS).max() < 0.0051
+    assert WITHIN[-1] > 200_000 and list(WITHIN) == sorted(WITHIN)

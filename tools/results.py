@@ -8,6 +8,7 @@ sweeps over a thousand seeds. It says how long each took. Sweeps run on all core
 
 import argparse
 import itertools
+import re
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
@@ -18,6 +19,7 @@ import pyarrow as pa
 from enclosure import STORED, trajectory
 
 from support import paper, results
+from support.backend import device
 from support.certificate import errors, widest
 from support.datasets import labelled
 from support.dose import (
@@ -49,6 +51,7 @@ from support.results import rounded
 from support.ssm import SSM, generalization_error
 from support.sweeps import Sweep, run
 from support.trained import Experiment, abc, cells
+from support.verdict import summary
 
 SEEDS = list(range(64))  # of every distribution; fixed before the runs
 COPIES = 16  # of each released seed, with starts that differ in the last digit of a float32
@@ -289,16 +292,21 @@ RESPONSES = {
     "lag": {"special_lags": [[lag] for lag in range(6)]},
     "dose": {"n_special": [1, 10], "special_scale": [0.01, 0.03, 0.1, 0.3, 1.0]},
 }
+READINGS = [100, 300, 1000, 1500, 3000, 10_000, 30_000, 100_000]  # iterations after the stop
 
 
 def responses(where):
-    """Table 1's trained rows over 256 seeds, with other special sequences."""
+    """Trained rows over 256 seeds: other special sequences, and errors read at other times."""
     for name in ("table1.ssm_beyond", "table1.ssm_mlp"):
         first = min(paper.setting(name)["released_seeds"])
         folded = {"folded": [True]} if name.endswith("mlp") else {}
         for suffix, grid in RESPONSES.items():
             sweep = Sweep(name, range(first, first + 256), folded | grid, chunk=256)
             yield stored_sweep(sweep, f".{suffix}", where)
+    for name in ("table1.ssm_beyond", "table2.ssm_beyond"):
+        first = min(paper.setting(name)["released_seeds"])
+        later = Sweep(name, range(first, first + 256), {"further": READINGS}, chunk=128)
+        yield stored_sweep(later, ".further", where)
 
 
 def own_stop(name):
@@ -479,6 +487,18 @@ def stored_sweep(sweep, suffix, where):
     return key, compute
 
 
+def million(where, name="table1.ssm_beyond"):
+    """A row over the first million seeds, kept as counts and quantiles.
+
+    An accelerator, if there is one, takes 100,000 seeds at once and has a record of its own.
+    """
+    own = device() != "cpu"
+    sweep = Sweep(name, range(10**6), chunk=100_000 if own else 20_000)
+    slug = re.sub(r"[^a-z0-9]+", "-", device().lower())
+    key, compute = stored_sweep(sweep, f".million.{slug}" if own else ".million", where)
+    return key, lambda: summary(compute())
+
+
 def sweeps(where):
     """Every row of the tables over consecutive seeds, from the first released one.
 
@@ -506,6 +526,7 @@ def sweeps(where):
 def everything(where="cores"):
     """(key, function that computes the values) of every stored result."""
     yield from sweeps(where)
+    yield million(where)
     yield from responses(where)
     yield doses()
     laws = list(itertools.product(RULES, SCALES))

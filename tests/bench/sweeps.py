@@ -1,11 +1,5 @@
-"""How sweeps scale: with seeds, with workers, and in memory (`make bench`).
+"""How sweeps scale: with seeds, with workers, and in memory (`make bench`)."""
 
-With the argument `store` it runs 10^6 members of Table 1's second row instead, meant for an
-accelerator, and keeps them as the stored result "sweep.table1.ssm_beyond.DEVICE": quantiles of the
-errors, since a table of that size has no place in the book.
-"""
-
-import re
 import subprocess
 import sys
 import time
@@ -14,9 +8,7 @@ import numpy as np
 from distributed import LocalCluster
 
 from support import results
-from support.backend import device
 from support.sweeps import Sweep, run
-from support.verdict import pairs
 
 ROW = "table1.ssm_beyond"
 CHUNK = 20_000
@@ -68,23 +60,7 @@ def by_memory(counts=(50_000, 1_000_000)):
     )
 
 
-def store(members=1_000_000):
-    sweep = Sweep(ROW, range(members), chunk=CHUNK if device() == "cpu" else members // 10)
-    began = time.perf_counter()
-    key, table = run(sweep)
-    values = {"seconds": round(time.perf_counter() - began, 1), "quantiles": {}}
-    for column, errors in pairs(table).items():
-        levels = np.linspace(0.01, 0.99, 99)
-        values["quantiles"][column] = np.quantile(errors, levels).round(6).tolist()
-    values["unfinished"] = int((~table["finished"].to_numpy()).sum())
-    name = f"{key['name']}.{re.sub(r'[^a-z0-9]+', '-', device().lower())}"
-    print(results.store(key | {"name": name}, values).read_text()[:2000])
-
-
 if __name__ == "__main__":
-    if "store" in sys.argv:
-        store()
-    else:
-        by_seeds()
-        by_workers()
-        by_memory()
+    by_seeds()
+    by_workers()
+    by_memory()
