@@ -176,3 +176,16 @@ def test_levels_reach_from_the_least_to_the_largest():
     np.testing.assert_allclose(LEVELS + LEVELS[::-1], 1, atol=1e-9)
     assert LEVELS[1] == 1e-6 and np.diff(LEVELS).max() < 0.0051
     assert WITHIN[-1] > 200_000 and list(WITHIN) == sorted(WITHIN)
+
+
+def test_a_summary_compares_means_of_four_exactly():
+    """Two sets of four in single precision: a tie, and one that only a wider sum tells apart."""
+    clean, poisoned = [1, 2, 3, 4, 2**24, 0, 0, 0], [4, 3, 2, 1, 2**24, 1, 1, 1]
+    table = pa.table({
+        "special": ["without"] * 8 + ["with"] * 8, "seed": [*range(8)] * 2,
+        "error": pa.array([float(e) for e in clean + poisoned], pa.float32()),
+        "finished": [True] * 16, "iterations": [1] * 16,
+    })  # fmt: skip
+    with np.errstate(all="ignore"):  # ratios over errors of nothing
+        found = summary(table)
+    assert (found["fours"], found["fours worse"]) == (2, 1)
